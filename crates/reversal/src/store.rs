@@ -1,0 +1,40 @@
+//! Where snapshots are kept.
+
+use crate::action::Slot;
+use thiserror::Error;
+
+/// Why a snapshot cannot be kept or brought back.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The medium failed.
+    #[error("{context}: {source}")]
+    Io { context: String, source: std::io::Error },
+    /// The schedule asked for something impossible: a bug of ours.
+    #[error("slot {slot:?} {what}")]
+    Slot { slot: Slot, what: &'static str },
+}
+
+/// What a store did so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StoreStatistics {
+    /// Bytes written to disk.
+    pub bytes_written: u64,
+    /// Bytes read from disk.
+    pub bytes_read: u64,
+    /// Seconds that the caller waited for the disk.
+    pub seconds_waited: f64,
+}
+
+/// Keeps snapshots in numbered slots.
+pub trait SnapshotStore<S> {
+    /// Copies a state into an empty slot; may go on writing in the background.
+    fn put(&mut self, slot: Slot, state: &S) -> Result<(), StoreError>;
+    /// Copies a snapshot into a state; the slot keeps it.
+    fn get(&mut self, slot: Slot, state: &mut S) -> Result<(), StoreError>;
+    /// Empties a slot.
+    fn discard(&mut self, slot: Slot) -> Result<(), StoreError>;
+    /// A hint that this slot will be read soon, and before it is discarded.
+    fn prefetch(&mut self, slot: Slot) -> Result<(), StoreError>;
+    /// What was done so far, over the life of the store.
+    fn statistics(&self) -> StoreStatistics;
+}
