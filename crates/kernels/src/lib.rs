@@ -1,1 +1,20 @@
+//! Stencils, absorbing-layer updates, injection and extraction, each beside its transpose: pure functions on slices,
+//! written once over any [`Real`](treewave_core::Real) and compiled for the processor at hand.
+//!
+//! # Floating-point contract
+//!
+//! Every point is computed by the same operations in the same order whatever the vector width, so results differ only
+//! between processors that fuse multiplication and addition and those that do not ([`Path::fused`]).
+#![deny(unsafe_code)]
 
+pub mod coefficients;
+pub mod layer;
+pub mod pointwise;
+pub mod sparse;
+pub mod stencil;
+mod table;
+
+pub use coefficients::{MAX_RADIUS, first_derivative, second_derivative};
+pub use layer::LayerEnd;
+pub use stencil::{Neighbours, Stencil};
+pub use table::{Path, RowKernels, Simd};

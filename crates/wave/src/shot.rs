@@ -1,0 +1,435 @@
+//! One shot as an evolution: forward modelling, its misfit, and the gradient by the exact adjoint.
+
+use std::ops::Range;
+
+use bytemuck::Pod;
+use treewave_core::{Real, Shot};
+use treewave_kernels::sparse::{SparsePoint, axis_weights};
+use treewave_reversal::Evolution;
+
+use crate::acoustic::{Acoustic, WaveError};
+use crate::layout::Layout;
+use crate::state::State;
+
+/// Steps between two looks for a blow-up.
+const LOOK_EVERY: usize = 64;
+
+/// Misfit of synthetic traces: takes them as `(trace, time)` in Pa, writes the derivative with respect to every sample,
+/// returns the value.
+pub type MisfitFunction<'a> = dyn Fn(&[f64], &mut [f64]) -> f64 + Sync + 'a;
+
+/// A source or receiver on a padded grid.
+#[derive(Clone, Debug)]
+pub(crate) struct Point<T> {
+    /// Places in a field.
+    field: SparsePoint<T>,
+    /// The same places in an array of the padded cells.
+    cells: SparsePoint<T>,
+    /// Places near a free surface and those of their mirror images.
+    mirrors: Vec<(usize, usize)>,
+}
+
+impl<T: Real> Point<T> {
+    fn new(layout: &Layout, grid: &treewave_core::Grid, position_m: [f64; 3]) -> Self {
+        let axes = [0, 1, 2].map(|a| {
+            let cells = (position_m[a] - grid.origin_m()[a]) / grid.spacing_m()[a];
+            let cells = if layout.axes().contains(&a) { cells } else { 0.0 };
+            axis_weights(cells + layout.lo[a] as f64, layout.n[a], a == 2 && layout.free_surface)
+        });
+        let axes = [&axes[0][..], &axes[1][..], &axes[2][..]];
+        let [_, ny, nz] = layout.n;
+        let mut mirrors = Vec::new();
+        if layout.free_surface {
+            let near = axes[2].iter().filter(|(iz, _)| (1..=layout.radius).contains(iz));
+            for &(iz, _) in near {
+                for &(ix, _) in axes[0] {
+                    for &(iy, _) in axes[1] {
+                        let place = layout.index([ix, iy, iz]);
+                        mirrors.push((place, place - 2 * iz));
+                    }
+                }
+            }
+        }
+        Point {
+            field: SparsePoint::product(axes, |c| layout.index(c)),
+            cells: SparsePoint::product(axes, |[ix, iy, iz]| (ix * ny + iy) * nz + iz),
+            mirrors,
+        }
+    }
+
+    /// Adds to a field, and to the mirror image of it.
+    fn inject(&self, field: &mut [T], factor: &[T], value: T) {
+        self.field.inject(field, factor, value);
+        for &(place, image) in &self.mirrors {
+            field[image] = -field[place];
+        }
+    }
+}
+
+/// Recorded traces of one shot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traces<T> {
+    /// Scaled samples, `(time, trace)`.
+    pub(crate) samples: Vec<T>,
+}
+
+/// Adjoint state of a shot and what it gathers on the way back.
+#[derive(Clone, Debug)]
+pub struct Adjoint<T> {
+    /// Field `v = m λ` and the adjoint memories.
+    state: State<T>,
+    /// `Σ v · record` per padded cell.
+    gradient: Vec<T>,
+    /// `Σ record²` per padded cell.
+    illumination: Vec<T>,
+    /// Derivative of the misfit with respect to the wavelet, scaled, per step.
+    wavelet: Vec<T>,
+    /// Scaled adjoint source, `(time, trace)`.
+    residual: Vec<T>,
+    /// Power of two by which everything above must be multiplied.
+    exponent: i32,
+}
+
+/// Scratch space of a shot.
+#[derive(Clone, Debug)]
+pub struct Work<T> {
+    scratch: Vec<T>,
+}
+
+/// One shot: source, wavelet and receivers on the padded grid of a discrete program.
+///
+/// In the step `n → n+1`: `p[n]` is recorded at the receivers if `n` is a multiple of the steps per sample, the field
+/// moves on, and the wavelet's sample `n` is injected into `p[n+1]`. The last state is recorded too.
+///
+/// The wavelet is scaled by a power of two such that the field is of order one, and so is the adjoint source; results
+/// are scaled back. So no amplitude is too small or too large for the arithmetic, and the digits do not depend on it.
+pub struct AcousticShot<'a, T> {
+    acoustic: &'a Acoustic<T>,
+    source: Point<T>,
+    receivers: Vec<Point<T>>,
+    /// Strength per cell volume, scaled, per step.
+    wavelet: Vec<T>,
+    steps: usize,
+    steps_per_sample: usize,
+    /// Power of two of the field's scale: physical = scaled · 2^exponent.
+    exponent: i32,
+    misfit: Option<&'a MisfitFunction<'a>>,
+}
+
+/// Exponent `e` with `2^e` near a positive number; 0 for 0.
+fn exponent_of(x: f64) -> i32 {
+    if x > 0.0 && x.is_finite() { x.log2().round() as i32 } else { 0 }
+}
+
+/// `2^exponent`, in two factors so that neither over- nor underflows too early.
+pub(crate) fn scaled(x: f64, exponent: i32) -> f64 {
+    let half = exponent / 2;
+    x * 2f64.powi(half) * 2f64.powi(exponent - half)
+}
+
+impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
+    /// A shot with `wavelet` sampled at every step (in N/m or N, one sample per step), recorded every
+    /// `steps_per_sample` steps.
+    ///
+    /// The shot's positions must lie inside the model (see [`treewave_core::Survey::check`]).
+    pub fn new(acoustic: &'a Acoustic<T>, shot: &Shot, wavelet: &[f64], steps: usize, steps_per_sample: usize) -> Self {
+        assert!(wavelet.len() >= steps, "the wavelet has {} samples for {steps} steps", wavelet.len());
+        let point = |position| Point::new(&acoustic.layout, &acoustic.grid, position);
+        let per_volume = 1.0 / acoustic.grid.cell_volume();
+        let m = (acoustic.options.vp_max_m_per_s * acoustic.options.dt_s).powi(2);
+        let peak = wavelet[..steps].iter().fold(0.0_f64, |peak, w| peak.max(w.abs()));
+        let exponent = exponent_of(peak * per_volume * m);
+        AcousticShot {
+            acoustic,
+            source: point(shot.source_m),
+            receivers: shot.receivers_m.iter().map(|&r| point(r)).collect(),
+            wavelet: wavelet[..steps].iter().map(|w| T::from_f64(scaled(w * per_volume, -exponent))).collect(),
+            steps,
+            steps_per_sample,
+            exponent,
+            misfit: None,
+        }
+    }
+
+    /// The same shot with a misfit, which the gradient needs.
+    pub fn with_misfit(mut self, misfit: &'a MisfitFunction<'a>) -> Self {
+        self.misfit = Some(misfit);
+        self
+    }
+
+    /// Number of steps.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+    /// Samples per trace.
+    pub fn samples(&self) -> usize {
+        self.steps / self.steps_per_sample + 1
+    }
+    /// Traces to write to.
+    pub fn new_output(&self) -> Traces<T> {
+        Traces { samples: vec![T::ZERO; self.samples() * self.receivers.len()] }
+    }
+    /// An adjoint state to write to; it is reset by [`Evolution::turn`].
+    pub fn new_adjoint(&self) -> Adjoint<T> {
+        let cells = vec![T::ZERO; self.acoustic.layout.cells()];
+        Adjoint {
+            state: State::new(&self.acoustic.layout),
+            gradient: cells.clone(),
+            illumination: cells,
+            wavelet: vec![T::ZERO; self.steps],
+            residual: vec![T::ZERO; self.samples() * self.receivers.len()],
+            exponent: 0,
+        }
+    }
+    /// Scratch space.
+    pub fn new_work(&self) -> Work<T> {
+        Work { scratch: vec![T::ZERO; self.acoustic.scratch_len()] }
+    }
+
+    /// Models the shot: traces in Pa, `(trace, time)`.
+    pub fn simulate(&self) -> Result<Vec<f64>, WaveError> {
+        Ok(self.simulate_scalars()?.iter().map(|p| p.value()).collect())
+    }
+
+    /// Models the shot on any scalar: traces in Pa with their derivatives, `(trace, time)`.
+    pub fn simulate_scalars(&self) -> Result<Vec<T>, WaveError> {
+        let (mut state, mut output, mut work) = (State::new(&self.acoustic.layout), self.new_output(), self.new_work());
+        self.run(0..self.steps, &mut state, None, Some(&mut output), &mut work)?;
+        let half = self.exponent / 2;
+        let scale = [half, self.exponent - half].map(|e| T::from_f64(2f64.powi(e)));
+        Ok(self.by_trace(&output).map(|p| p * scale[0] * scale[1]).collect())
+    }
+
+    /// Scaled samples in the order `(trace, time)`.
+    fn by_trace<'b>(&self, output: &'b Traces<T>) -> impl Iterator<Item = T> + use<'b, T> {
+        let (traces, samples) = (self.receivers.len(), self.samples());
+        (0..traces).flat_map(move |trace| (0..samples).map(move |sample| output.samples[sample * traces + trace]))
+    }
+
+    /// Traces in Pa, `(trace, time)`.
+    pub fn physical_traces(&self, output: &Traces<T>) -> Vec<f64> {
+        self.by_trace(output).map(|p| scaled(p.value(), self.exponent)).collect()
+    }
+
+    /// The field of a state in Pa on the model's grid.
+    pub fn physical_field(&self, state: &State<T>) -> Vec<f64> {
+        let layout = &self.acoustic.layout;
+        let grid = &self.acoustic.grid;
+        (0..grid.len())
+            .map(|i| {
+                let cell = grid.cell(i);
+                let place = layout.index([0, 1, 2].map(|a| cell[a] + layout.lo[a]));
+                scaled(state.now[place].value(), self.exponent)
+            })
+            .collect()
+    }
+
+    /// The loop of the field over a range of steps.
+    pub(crate) fn run(
+        &self,
+        steps: Range<usize>,
+        state: &mut State<T>,
+        mut records: Option<&mut [Vec<T>]>,
+        mut output: Option<&mut Traces<T>>,
+        work: &mut Work<T>,
+    ) -> Result<(), WaveError> {
+        for n in steps.clone() {
+            if let Some(output) = output.as_deref_mut() {
+                self.record(n, &state.now, output);
+            }
+            let mut record = records.as_deref_mut().map(|records| &mut records[n - steps.start][..]);
+            self.acoustic.step(state, record.as_deref_mut(), &mut work.scratch);
+            self.source.inject(&mut state.now, &self.acoustic.m, self.wavelet[n]);
+            if let Some(record) = record {
+                for &(place, weight) in &self.source.cells.weights {
+                    record[place] += weight * self.wavelet[n];
+                }
+            }
+            if (n + 1) % LOOK_EVERY == 0 || n + 1 == self.steps {
+                self.acoustic.blown_up(&state.now, n + 1)?;
+            }
+        }
+        if let Some(output) = output.filter(|_| steps.end == self.steps) {
+            self.record(self.steps, &state.now, output);
+        }
+        Ok(())
+    }
+
+    /// Samples the receivers at step `n`, if this is a recorded one.
+    fn record(&self, n: usize, field: &[T], output: &mut Traces<T>) {
+        if n % self.steps_per_sample == 0 {
+            let traces = self.receivers.len();
+            let samples = &mut output.samples[n / self.steps_per_sample * traces..][..traces];
+            for (sample, receiver) in samples.iter_mut().zip(&self.receivers) {
+                *sample = receiver.field.extract(field);
+            }
+        }
+    }
+
+    /// Injects the adjoint source of step `n`, if this is a recorded one: the transpose of [`record`](Self::record).
+    fn inject_residual(&self, n: usize, residual: &[T], field: &mut [T]) {
+        if n % self.steps_per_sample == 0 {
+            let traces = self.receivers.len();
+            let samples = &residual[n / self.steps_per_sample * traces..][..traces];
+            for (&sample, receiver) in samples.iter().zip(&self.receivers) {
+                receiver.inject(field, &self.acoustic.m, sample);
+            }
+        }
+    }
+
+    /// Sets the adjoint state to the derivative of a functional of the traces: `residual` is its derivative with respect
+    /// to each sample in Pa, `(trace, time)`.
+    pub fn start_adjoint(&self, residual: &[f64], adjoint: &mut Adjoint<T>) {
+        let (traces, samples) = (self.receivers.len(), self.samples());
+        let m = (self.acoustic.options.vp_max_m_per_s * self.acoustic.options.dt_s).powi(2);
+        let peak = residual.iter().fold(0.0_f64, |peak, r| peak.max(r.abs()));
+        let exponent = exponent_of(peak * m);
+        for trace in 0..traces {
+            for sample in 0..samples {
+                let value = scaled(residual[trace * samples + sample], -exponent);
+                adjoint.residual[sample * traces + trace] = T::from_f64(value);
+            }
+        }
+        // Sums in the adjoint are of scaled traces; the derivative with respect to them is 2^exponent times larger.
+        adjoint.exponent = exponent + self.exponent;
+        adjoint.state.clear();
+        for gathered in [&mut adjoint.gradient, &mut adjoint.illumination, &mut adjoint.wavelet] {
+            gathered.fill(T::ZERO);
+        }
+        self.inject_residual(self.steps, &adjoint.residual, &mut adjoint.state.now);
+    }
+
+    /// One range of the adjoint loop.
+    pub(crate) fn run_back(
+        &self,
+        steps: Range<usize>,
+        records: &[Vec<T>],
+        adjoint: &mut Adjoint<T>,
+        work: &mut Work<T>,
+    ) {
+        for n in steps.clone().rev() {
+            adjoint.wavelet[n] = self.source.field.extract(&adjoint.state.now);
+            let image = (&mut adjoint.gradient[..], &mut adjoint.illumination[..]);
+            self.acoustic.step_back(&mut adjoint.state, &records[n - steps.start], image, &mut work.scratch);
+            self.inject_residual(n, &adjoint.residual, &mut adjoint.state.now);
+        }
+    }
+
+    /// Sums an array of the padded cells onto the model's cells: the transpose of continuing the model into the layer.
+    fn fold(&self, cells: &[T], mut weight: impl FnMut(usize) -> f64) -> Vec<f64> {
+        let (layout, grid) = (&self.acoustic.layout, &self.acoustic.grid);
+        let [nx, ny, nz] = layout.n;
+        let mut folded = vec![0.0; grid.len()];
+        for ix in 0..nx {
+            for iy in 0..ny {
+                for iz in 0..nz {
+                    folded[grid.index(layout.model_cell([ix, iy, iz]))] += cells[(ix * ny + iy) * nz + iz].value();
+                }
+            }
+        }
+        folded.iter_mut().enumerate().for_each(|(i, x)| *x *= weight(i));
+        folded
+    }
+
+    /// Derivative of the misfit with respect to the velocity of each model cell, per m/s.
+    pub fn gradient_vp(&self, adjoint: &Adjoint<T>) -> Vec<f64> {
+        self.fold(&adjoint.gradient, |i| scaled(2.0 / self.acoustic.vp[i].value(), adjoint.exponent))
+    }
+
+    /// Source illumination of each model cell: the sum over the steps of the squared acceleration over c², which is the
+    /// diagonal of the source side of the Hessian (Shin, Jang & Min 2001).
+    pub fn illumination(&self, adjoint: &Adjoint<T>) -> Vec<f64> {
+        self.fold(&adjoint.illumination, |_| scaled(1.0, 2 * self.exponent))
+    }
+
+    /// Derivative of the misfit with respect to each sample of the wavelet, per N/m or N.
+    pub fn gradient_wavelet(&self, adjoint: &Adjoint<T>) -> Vec<f64> {
+        let per_volume = 1.0 / self.acoustic.grid.cell_volume();
+        let exponent = adjoint.exponent - self.exponent;
+        adjoint.wavelet.iter().map(|w| scaled(w.value() * per_volume, exponent)).collect()
+    }
+
+    /// Born modelling: the derivative of the traces along a model perturbation `dvp` in m/s, `(trace, time)` in Pa.
+    pub fn born(&self, dvp: &[f64]) -> Result<Vec<f64>, WaveError> {
+        let (acoustic, layout) = (self.acoustic, &self.acoustic.layout);
+        let [nx, ny, nz] = layout.n;
+        let dt2 = acoustic.options.dt_s * acoustic.options.dt_s;
+        let (mut state, mut tangent) = (State::new(layout), State::new(layout));
+        let (mut work, mut output) = (self.new_work(), self.new_output());
+        let mut records = vec![vec![T::ZERO; layout.cells()]];
+        for n in 0..self.steps {
+            self.record(n, &tangent.now, &mut output);
+            self.run(n..n + 1, &mut state, Some(&mut records), None, &mut work)?;
+            acoustic.step(&mut tangent, None, &mut work.scratch);
+            for (ix, iy) in (0..nx).flat_map(|ix| (0..ny).map(move |iy| (ix, iy))) {
+                let start = layout.index([ix, iy, 0]);
+                for iz in 0..nz {
+                    let i = acoustic.grid.index(layout.model_cell([ix, iy, iz]));
+                    let dm = T::from_f64(2.0 * acoustic.vp[i].value() * dvp[i] * dt2);
+                    tangent.now[start + iz] += dm * records[0][(ix * ny + iy) * nz + iz];
+                }
+                if layout.free_surface {
+                    (1..=layout.radius).for_each(|k| tangent.now[start - k] = -tangent.now[start + k]);
+                }
+            }
+        }
+        self.record(self.steps, &tangent.now, &mut output);
+        Ok(self.physical_traces(&output))
+    }
+}
+
+impl<T: Real + Send + Sync + Pod> Evolution for AcousticShot<'_, T> {
+    type State = State<T>;
+    type Record = Vec<T>;
+    type Output = Traces<T>;
+    type Adjoint = Adjoint<T>;
+    type Work = Work<T>;
+    type Error = WaveError;
+
+    fn new_state(&self) -> State<T> {
+        State::new(&self.acoustic.layout)
+    }
+    fn new_record(&self) -> Vec<T> {
+        vec![T::ZERO; self.acoustic.layout.cells()]
+    }
+    fn start(&self, state: &mut State<T>) {
+        state.clear();
+    }
+    fn advance(
+        &self,
+        steps: Range<usize>,
+        state: &mut State<T>,
+        output: Option<&mut Traces<T>>,
+        work: &mut Work<T>,
+    ) -> Result<(), WaveError> {
+        self.run(steps, state, None, output, work)
+    }
+    fn advance_recording(
+        &self,
+        steps: Range<usize>,
+        state: &mut State<T>,
+        records: &mut [Vec<T>],
+        output: Option<&mut Traces<T>>,
+        work: &mut Work<T>,
+    ) -> Result<(), WaveError> {
+        self.run(steps, state, Some(records), output, work)
+    }
+    fn turn(&self, _: &State<T>, output: &Traces<T>, adjoint: &mut Adjoint<T>) -> Result<f64, WaveError> {
+        let misfit = self.misfit.expect("a gradient needs a misfit");
+        let synthetic = self.physical_traces(output);
+        let mut residual = vec![0.0; synthetic.len()];
+        let value = misfit(&synthetic, &mut residual);
+        self.start_adjoint(&residual, adjoint);
+        Ok(value)
+    }
+    fn pull_back(
+        &self,
+        steps: Range<usize>,
+        records: &[Vec<T>],
+        adjoint: &mut Adjoint<T>,
+        work: &mut Work<T>,
+    ) -> Result<(), WaveError> {
+        self.run_back(steps, records, adjoint, work);
+        Ok(())
+    }
+}

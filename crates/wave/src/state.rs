@@ -1,0 +1,63 @@
+//! The state of an acoustic simulation.
+
+use bytemuck::Pod;
+use treewave_core::Real;
+use treewave_reversal::Snapshot;
+
+use crate::layout::Layout;
+
+/// Two time levels of a field and the memory variables of the absorbing layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State<T> {
+    /// The field at the step of the state.
+    pub now: Vec<T>,
+    /// The field one step before.
+    pub before: Vec<T>,
+    /// Memory ψ of the first derivative per axis (`P` in an adjoint state).
+    pub psi: [Vec<T>; 3],
+    /// Memory ζ of the second derivative per axis (`Z` in an adjoint state).
+    pub zeta: [Vec<T>; 3],
+}
+
+impl<T: Real> State<T> {
+    /// A state at rest.
+    pub fn new(layout: &Layout) -> Self {
+        let memory = |axis| vec![T::ZERO; layout.memory_len(axis)];
+        State {
+            now: vec![T::ZERO; layout.len],
+            before: vec![T::ZERO; layout.len],
+            psi: [0, 1, 2].map(memory),
+            zeta: [0, 1, 2].map(memory),
+        }
+    }
+    /// Sets everything to zero.
+    pub fn clear(&mut self) {
+        let fields = [&mut self.now, &mut self.before];
+        for field in fields.into_iter().chain(&mut self.psi).chain(&mut self.zeta) {
+            field.fill(T::ZERO);
+        }
+    }
+    /// Elements of a state with this layout.
+    pub fn elements(layout: &Layout) -> usize {
+        2 * layout.len + 2 * [0, 1, 2].map(|axis| layout.memory_len(axis)).iter().sum::<usize>()
+    }
+}
+
+impl<T: Real + Pod> Snapshot for State<T> {
+    fn copy_from(&mut self, other: &Self) {
+        self.now.copy_from_slice(&other.now);
+        self.before.copy_from_slice(&other.before);
+        for axis in 0..3 {
+            self.psi[axis].copy_from_slice(&other.psi[axis]);
+            self.zeta[axis].copy_from_slice(&other.zeta[axis]);
+        }
+    }
+    fn parts(&self) -> Vec<&[u8]> {
+        let fields = [&self.now, &self.before].into_iter().chain(&self.psi).chain(&self.zeta);
+        fields.map(|field| bytemuck::cast_slice(field)).collect()
+    }
+    fn parts_mut(&mut self) -> Vec<&mut [u8]> {
+        let fields = [&mut self.now, &mut self.before].into_iter().chain(&mut self.psi).chain(&mut self.zeta);
+        fields.map(|field| bytemuck::cast_slice_mut(field)).collect()
+    }
+}
