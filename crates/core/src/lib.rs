@@ -2,6 +2,7 @@
 //! crates share.
 #![forbid(unsafe_code)]
 
+pub mod builtin;
 pub mod gather;
 pub mod grid;
 pub mod model;
@@ -9,6 +10,7 @@ pub mod observe;
 pub mod real;
 pub mod reproducible;
 pub mod signal;
+pub mod smooth;
 pub mod survey;
 pub mod wavelet;
 

@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn digits_of_two_ranks_add_as_integers() {
         let (a, b) = (vec![1.0, -3.5e-20], vec![2.5e15, 1e-7]);
-        let (mut left, mut right) = (sum_of(&[a.clone()]), sum_of(&[b.clone()]));
+        let (mut left, mut right) = (sum_of(std::slice::from_ref(&a)), sum_of(std::slice::from_ref(&b)));
         let top = left.top().max(right.top());
         left.raise(top);
         right.raise(top);
