@@ -1,10 +1,27 @@
 //! How to visit the states of an evolution backwards: schedules are data, the driver interprets them.
+//!
+//! - A [`Strategy`] with its parameters gives a [`Schedule`]: a lazily generated sequence of [`Action`]s.
+//! - The [`reverse`] driver carries the actions out on an [`Evolution`] with a [`SnapshotStore`], and returns the misfit
+//!   and a [`Log`].
+//! - The [`Machine`] plays schedules without an evolution, refuses illegal actions, and counts.
+//! - [`ReversalPlan`] chooses strategy and parameters from budgets of memory and disk, and predicts the counts.
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod driver;
 pub mod evolution;
+pub mod machine;
+pub mod planner;
+pub mod schedule;
 pub mod store;
 
 pub use action::{Action, Slot, Tier};
+pub use driver::{Log, ReverseError, Workspace, reverse};
 pub use evolution::{Evolution, Snapshot};
-pub use store::{SnapshotStore, StoreError, StoreStatistics};
+pub use machine::{Counts, Fault, Machine, PerTier, Violation};
+pub use planner::{Choice, MemoryLimit, PlanError, PlanRequest, ReversalPlan, StepCosts};
+pub use schedule::revolve::revolve_advances;
+pub use schedule::treeverse::treeverse_repetitions;
+pub use schedule::two_level::two_level_cost;
+pub use schedule::{Costs, MAX_STEPS, Schedule, ScheduleError, Strategy};
+pub use store::{MemoryStore, SnapshotStore, StoreError, StoreStatistics, TieredStore};

@@ -1,5 +1,11 @@
 //! Where snapshots are kept.
 
+mod memory;
+mod tiered;
+
+pub use memory::MemoryStore;
+pub use tiered::TieredStore;
+
 use crate::action::Slot;
 use thiserror::Error;
 

@@ -1,0 +1,255 @@
+//! The driver on a chaotic evolution: the same bits whatever the schedule.
+
+mod common;
+
+use common::lorenz::{Back, Lorenz, Scratch, Seen, State};
+use common::strategies;
+use std::cell::RefCell;
+use std::sync::atomic::Ordering::Relaxed;
+use treewave_reversal::{
+    Action, Log, Machine, MemoryStore, ReverseError, Slot, Snapshot, SnapshotStore, StoreError, StoreStatistics,
+    Strategy, Tier, TieredStore, Violation, Workspace, reverse,
+};
+
+/// A disk that is memory, with a diary of what it was asked.
+#[derive(Default)]
+struct Diary {
+    slots: Vec<Option<Vec<u8>>>,
+    entries: Vec<(char, usize)>,
+    statistics: StoreStatistics,
+}
+
+struct FakeDisk<'a>(&'a RefCell<Diary>);
+
+impl SnapshotStore<State> for FakeDisk<'_> {
+    fn put(&mut self, slot: Slot, state: &State) -> Result<(), StoreError> {
+        let mut diary = self.0.borrow_mut();
+        if diary.slots.len() <= slot.index {
+            diary.slots.resize(slot.index + 1, None);
+        }
+        assert!(diary.slots[slot.index].replace(state.bytes.clone()).is_none());
+        diary.entries.push(('w', slot.index));
+        diary.statistics.bytes_written += state.bytes() as u64;
+        Ok(())
+    }
+    fn get(&mut self, slot: Slot, state: &mut State) -> Result<(), StoreError> {
+        let mut diary = self.0.borrow_mut();
+        state.bytes.clone_from(diary.slots[slot.index].as_ref().expect("a full slot"));
+        diary.entries.push(('r', slot.index));
+        diary.statistics.bytes_read += state.bytes() as u64;
+        Ok(())
+    }
+    fn discard(&mut self, slot: Slot) -> Result<(), StoreError> {
+        let mut diary = self.0.borrow_mut();
+        diary.slots[slot.index].take().expect("a full slot");
+        diary.entries.push(('d', slot.index));
+        Ok(())
+    }
+    fn prefetch(&mut self, slot: Slot) -> Result<(), StoreError> {
+        let mut diary = self.0.borrow_mut();
+        assert!(diary.slots[slot.index].is_some(), "announced before it was filled");
+        diary.entries.push(('p', slot.index));
+        Ok(())
+    }
+    fn statistics(&self) -> StoreStatistics {
+        self.0.borrow().statistics
+    }
+}
+
+struct Result_ {
+    misfit: f64,
+    log: Log,
+    output: Seen,
+    adjoint: Back,
+    diary: Diary,
+}
+
+fn run(lorenz: &Lorenz, workspace: &mut Workspace<Lorenz>, actions: impl IntoIterator<Item = Action>) -> Result_ {
+    let diary = RefCell::new(Diary::default());
+    let (mut output, mut adjoint) = (lorenz.output(), Back::default());
+    let mut store =
+        TieredStore::new(MemoryStore::new(|| State { bytes: vec![0; 24] }), Some(Box::new(FakeDisk(&diary))));
+    let result = reverse(lorenz, lorenz.steps, actions, &mut store, workspace, &mut output, &mut adjoint, &|| false);
+    let (misfit, log) = result.expect("a legal schedule");
+    drop(store);
+    Result_ { misfit, log, output, adjoint, diary: diary.into_inner() }
+}
+
+fn scheduled(lorenz: &Lorenz, strategy: Strategy, segment_steps: usize) -> Result_ {
+    let mut workspace = Workspace::new(lorenz, Scratch::default());
+    run(lorenz, &mut workspace, strategy.schedule_in_segments(lorenz.steps, segment_steps).expect("a schedule"))
+}
+
+fn bits(result: &Result_) -> Vec<u64> {
+    let Back { position, parameters, .. } = &result.adjoint;
+    [result.misfit].iter().chain(position).chain(parameters).map(|x| x.to_bits()).collect()
+}
+
+#[test]
+fn the_gradient_agrees_with_finite_differences() {
+    let lorenz = Lorenz::new(60);
+    let result = scheduled(&lorenz, Strategy::Revolve { snapshots: 4 }, 1);
+    assert_eq!(result.misfit.to_bits(), lorenz.misfit().to_bits());
+    let exact: Vec<f64> = result.adjoint.position.into_iter().chain(result.adjoint.parameters).collect();
+    for (i, exact) in exact.into_iter().enumerate() {
+        let shifted = |h: f64| {
+            let mut lorenz = Lorenz::new(60);
+            if i < 3 {
+                lorenz.start[i] += h
+            } else {
+                lorenz.parameters[i - 3] += h
+            }
+            lorenz.misfit()
+        };
+        let h = 1e-5;
+        // central differences: error of order h² = 1e-10 times the third derivative, about 1e4 times the first here
+        let difference = (shifted(h) - shifted(-h)) / (2.0 * h);
+        assert!((difference - exact).abs() < 1e-6 * exact.abs().max(1.0), "{i}: {difference} and {exact}");
+    }
+}
+
+#[test]
+fn every_schedule_gives_the_bits_of_store_all() {
+    for steps in [1, 2, 3, 17, 50, 173] {
+        let lorenz = Lorenz::new(steps);
+        let reference = scheduled(&lorenz, Strategy::StoreAll, 1);
+        for slots in [1, 2, 3, 7, 20] {
+            for segment_steps in [1, 2, 5, 30] {
+                for strategy in strategies(slots, 2) {
+                    let result = scheduled(&lorenz, strategy, segment_steps);
+                    let name = format!("{strategy:?}, {steps} steps in segments of {segment_steps}");
+                    assert_eq!(bits(&result), bits(&reference), "{name}");
+                    assert_eq!(result.adjoint, reference.adjoint, "{name}");
+                    assert_eq!(result.output, reference.output, "{name}");
+                    assert!(result.output.times.iter().all(|&times| times == 1), "{name}: observed twice or never");
+                    assert_eq!(result.adjoint.turns, 1, "{name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_log_says_what_the_machine_says() {
+    let lorenz = Lorenz::new(200);
+    for strategy in strategies(3, 2) {
+        let result = scheduled(&lorenz, strategy, 3);
+        let schedule = strategy.schedule_in_segments(200, 3).expect("a schedule");
+        assert_eq!(Machine::play(200, schedule), Ok(result.log.counts), "{strategy:?}");
+        assert_eq!(result.log.bytes_written, 24 * result.log.counts.stores.disk);
+        assert_eq!(result.log.bytes_read, 24 * result.log.counts.restores.disk);
+        let factor = result.log.counts.total_forward() as f64 / 200.0;
+        assert_eq!(result.log.recompute_factor(), factor);
+        let mut twice = result.log;
+        twice.merge(&result.log);
+        assert_eq!(twice.counts.advances, 2 * result.log.counts.advances);
+        assert_eq!(twice.counts.peak_slots, result.log.counts.peak_slots);
+        assert_eq!(twice.recompute_factor(), factor);
+    }
+}
+
+#[test]
+fn a_range_that_passes_the_high_water_mark_is_observed_from_there_on() {
+    // no strategy does this, but the rules allow it
+    let slot = Slot { tier: Tier::Memory, index: 0 };
+    let actions = [
+        Action::Store { step: 0, slot },
+        Action::Advance { from: 0, to: 4 },
+        Action::Restore { step: 0, slot },
+        Action::Advance { from: 0, to: 6 },
+        Action::Restore { step: 0, slot },
+        Action::Advance { from: 0, to: 5 },
+        Action::Reverse { from: 5, to: 10 },
+        Action::Restore { step: 0, slot },
+        Action::Reverse { from: 0, to: 5 },
+        Action::Discard { slot },
+    ];
+    let lorenz = Lorenz::new(10);
+    let mut workspace = Workspace::new(&lorenz, Scratch::default());
+    let result = run(&lorenz, &mut workspace, actions);
+    assert_eq!(bits(&result), bits(&scheduled(&lorenz, Strategy::StoreAll, 1)));
+    assert_eq!(result.output.times, [1; 10]);
+}
+
+#[test]
+fn each_read_from_disk_is_announced_once_before_it() {
+    let costs = treewave_reversal::Costs { advance: 1.0, adjoint: 2.0, write: 0.1, read: 0.1 };
+    let lorenz = Lorenz::new(300);
+    for disk_slots in [Some(1), Some(5), None] {
+        let result = scheduled(&lorenz, Strategy::TwoLevel { memory_slots: 1, disk_slots, costs }, 1);
+        let mut announced = None;
+        for (kind, slot) in &result.diary.entries {
+            match kind {
+                'p' => assert_eq!(announced.replace(*slot), None, "two reads announced at a time"),
+                'r' => assert_eq!(announced.take(), Some(*slot), "a read that was not announced"),
+                _ => assert_ne!(announced, Some(*slot), "changed after the announcement"),
+            }
+        }
+        assert_eq!(announced, None);
+        let reads = result.diary.entries.iter().filter(|(kind, _)| *kind == 'r').count();
+        assert_eq!(reads as u64, result.log.counts.restores.disk);
+        assert!(reads > 10);
+    }
+}
+
+#[test]
+fn a_workspace_allocates_nothing_for_the_second_shot() {
+    let lorenz = Lorenz::new(100);
+    let mut workspace = Workspace::new(&lorenz, Scratch::default());
+    let strategy = Strategy::Revolve { snapshots: 3 };
+    let mut store = MemoryStore::new(|| treewave_reversal::Evolution::new_state(&lorenz));
+    let mut results = Vec::new();
+    for _ in 0..2 {
+        let (mut output, mut adjoint) = (lorenz.output(), Back::default());
+        let schedule = strategy.schedule_in_segments(100, 4).expect("a schedule");
+        let (misfit, log) =
+            reverse(&lorenz, 100, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false)
+                .expect("a legal schedule");
+        results.push((misfit.to_bits(), log.counts, adjoint));
+        assert_eq!(lorenz.records_made.load(Relaxed), 4);
+        // three snapshots and the working state
+        assert_eq!(lorenz.states_made.load(Relaxed), 4);
+    }
+    assert_eq!(results[0], results[1]);
+    assert_eq!((workspace.records(), store.allocated()), (4, 3));
+}
+
+#[test]
+fn a_stop_or_an_illegal_schedule_ends_the_reversal_and_empties_the_store() {
+    let lorenz = Lorenz::new(40);
+    let mut workspace = Workspace::new(&lorenz, Scratch::default());
+    let mut store = MemoryStore::new(|| State { bytes: vec![0; 24] });
+    let strategy = Strategy::Revolve { snapshots: 4 };
+    for patience in [0, 1, 5, 30] {
+        let (mut output, mut adjoint) = (lorenz.output(), Back::default());
+        let asked = std::cell::Cell::new(0);
+        let stop = || asked.replace(asked.get() + 1) >= patience;
+        let schedule = strategy.schedule(40).expect("a schedule");
+        let error = reverse(&lorenz, 40, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &stop)
+            .expect_err("stopped");
+        assert!(matches!(error, ReverseError::Stopped { steps: 40, remaining: 1..=40 }), "{error}");
+    }
+    let (mut output, mut adjoint) = (lorenz.output(), Back::default());
+    let wrong = strategy.schedule(40).expect("a schedule").filter(|action| !matches!(action, Action::Restore { .. }));
+    let error = reverse(&lorenz, 40, wrong, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false)
+        .expect_err("refused");
+    assert!(matches!(error, ReverseError::Schedule(Violation::Action { .. })), "{error}");
+    // after all of this, the same store and workspace work as new ones
+    let (mut output, mut adjoint) = (lorenz.output(), Back::default());
+    let schedule = strategy.schedule(40).expect("a schedule");
+    let (misfit, _) = reverse(&lorenz, 40, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false)
+        .expect("a legal schedule");
+    assert_eq!(misfit.to_bits(), lorenz.misfit().to_bits());
+}
+
+#[test]
+fn a_disk_slot_without_a_disk_is_refused() {
+    let lorenz = Lorenz::new(5);
+    let mut store = TieredStore::new(MemoryStore::new(|| State { bytes: vec![0; 24] }), None);
+    let (mut output, mut adjoint) = (lorenz.output(), Back::default());
+    let strategy = Strategy::TwoLevel { memory_slots: 0, disk_slots: Some(1), costs: common::COSTS };
+    let schedule = strategy.schedule(5).expect("a schedule");
+    let mut workspace = Workspace::new(&lorenz, Scratch::default());
+    let error = reverse(&lorenz, 5, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+    assert!(matches!(error, Err(ReverseError::Store(StoreError::Slot { .. }))), "{error:?}");
+}
