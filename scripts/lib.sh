@@ -31,7 +31,6 @@ print_help() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; }
 # Environment variables rather than options of mpirun: tests and programs that start mpirun themselves get them too.
 # - Containers and small machines run as root, and with more ranks than cores.
 # - By default Open MPI binds a rank to one core when there are at most two ranks, so that a rank sees one thread.
-# - On SIGTERM Open MPI kills its ranks after one second; a rank needs longer to save its restart files.
 # The PRTE names are those of Open MPI 5; a name that a version does not know is ignored, as it is by MPICH.
 mpi_environment() {
     if [[ $(id -u) == 0 ]]; then
@@ -40,8 +39,6 @@ mpi_environment() {
     fi
     export OMPI_MCA_rmaps_base_oversubscribe=${OMPI_MCA_rmaps_base_oversubscribe:-1}
     export OMPI_MCA_hwloc_base_binding_policy=${OMPI_MCA_hwloc_base_binding_policy:-none}
-    export OMPI_MCA_odls_base_sigkill_timeout=${OMPI_MCA_odls_base_sigkill_timeout:-60}
     export PRTE_MCA_rmaps_default_mapping_policy=${PRTE_MCA_rmaps_default_mapping_policy:-:oversubscribe}
     export PRTE_MCA_hwloc_default_binding_policy=${PRTE_MCA_hwloc_default_binding_policy:-none}
-    export PRTE_MCA_odls_base_sigkill_timeout=${PRTE_MCA_odls_base_sigkill_timeout:-60}
 }
