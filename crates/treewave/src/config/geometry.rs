@@ -2,7 +2,7 @@
 
 use super::keys::{Positions, Receivers};
 use super::report::Report;
-use super::sections::Time;
+use super::sections::{SurveyLines, Time};
 use super::values::{Line, MOST_COORDINATES};
 use thiserror::Error;
 use treewave_core::{Grid, Position, Shot, Survey};
@@ -63,12 +63,8 @@ pub struct BuiltSurvey {
 ///
 /// # Errors
 /// [`GeometryError`] if the lines do not fit each other or the dimensions of the grid, or leave a shot without receivers.
-pub fn build(
-    sources: &Positions,
-    receivers: &Receivers,
-    grid: &Grid,
-    time: &Time,
-) -> Result<BuiltSurvey, GeometryError> {
+pub fn build(lines: &SurveyLines, grid: &Grid, time: &Time) -> Result<BuiltSurvey, GeometryError> {
+    let SurveyLines { sources, receivers } = lines;
     let three = grid.dims() == 3;
     let dims = grid.dims();
     for (which, line, needed) in

@@ -45,7 +45,7 @@ pub(super) fn resolve(mut typed: FileConfig, around: &Surroundings, report: &mut
     let time = experiment::time(&typed, report);
     let survey = experiment::survey(&mut typed, around, report);
     let wavelet = experiment::wavelet(&mut typed, around, report);
-    let data = experiment::data(&mut typed, around, report, &mut notes);
+    let data = experiment::data(&mut typed, time, around, report, &mut notes);
     let reversal = inversion::reversal(&mut typed, around, report);
     let optimizer = inversion::optimizer(&typed, report);
     let precondition = inversion::precondition(&mut typed, around, report);

@@ -1,8 +1,9 @@
 //! The validated values that the rest of Treewave works with.
 
-use super::keys::{Costs, OptimizerKind, Parameter, Positions, Receivers, Strategy};
+use super::keys::{OptimizerKind, Parameter, Positions, Receivers};
 use super::values::Shots;
 use std::path::PathBuf;
+use treewave_reversal::planner::{Choice, MemoryLimit, StepCosts};
 
 /// Name and place of the results.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,12 +106,16 @@ pub enum SurveySource {
     /// The geometry of a gather file, absolute.
     File(PathBuf),
     /// Lines of positions; see [`super::geometry::build`].
-    Lines {
-        /// One shot each.
-        sources: Positions,
-        /// The receivers of every shot.
-        receivers: Receivers,
-    },
+    Lines(Box<SurveyLines>),
+}
+
+/// Lines of positions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SurveyLines {
+    /// One shot each.
+    pub sources: Positions,
+    /// The receivers of every shot.
+    pub receivers: Receivers,
 }
 
 /// Source time function.
@@ -164,19 +169,17 @@ pub struct Synthetic {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reversal {
     /// Strategy.
-    pub strategy: Strategy,
-    /// Memory per rank in bytes for snapshots and records.
-    pub memory_bytes: u64,
+    pub strategy: Choice,
+    /// Memory per rank: bytes for snapshots and records, or a number of snapshots.
+    pub memory: MemoryLimit,
     /// Disk space per rank in bytes for snapshots; 0 never spills.
     pub disk_bytes: u64,
     /// Directory of the spill file, absolute.
     pub scratch: PathBuf,
-    /// Snapshots in memory, the initial state included; `None`: as the memory allows.
-    pub snapshots: Option<usize>,
-    /// Steps between neighbouring states that can be stored; `None`: what costs least.
+    /// Steps between neighbouring states that can be stored; `None`: chosen by the planner.
     pub segment_steps: Option<usize>,
     /// Costs to plan with; `None`: measured.
-    pub costs: Option<Costs>,
+    pub costs: Option<StepCosts>,
 }
 
 /// What is inverted for, and how, in all stages.

@@ -127,7 +127,7 @@ impl Even {
             (None, Some(step)) => {
                 // A line from 0 to 0.3 every 0.1 has four points in spite of rounding.
                 let intervals = (length / step + 1e-9).floor();
-                if !(intervals >= 0.0) || step == 0.0 {
+                if step == 0.0 || intervals.is_nan() || intervals < 0.0 {
                     let found = format!("step = {step} from {} to {}", self.start, self.stop);
                     return Err((found, "a step other than 0 that leads from start to stop".into()));
                 }

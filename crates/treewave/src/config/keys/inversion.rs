@@ -3,6 +3,7 @@
 use crate::config::values::{Auto, AutoOr, Bytes, Shots};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use treewave_reversal::planner::Choice;
 
 /// How predicted and observed data are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,13 +38,26 @@ pub struct Reversal {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub snapshots: Option<usize>,
-    /// Steps between neighbouring states that can be stored; default: 1 with `snapshots`, else what costs least.
+    /// Steps between neighbouring states that can be stored; default: 1 with `snapshots` and for treeverse, else what costs least.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub segment_steps: Option<usize>,
     /// Costs to plan with; default: measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub costs: Option<Costs>,
+}
+
+impl Strategy {
+    /// The same choice as the planner knows it.
+    pub fn choice(self) -> Choice {
+        match self {
+            Strategy::Auto => Choice::Auto,
+            Strategy::StoreAll => Choice::StoreAll,
+            Strategy::Treeverse => Choice::Treeverse,
+            Strategy::Revolve => Choice::Revolve,
+            Strategy::TwoLevel => Choice::TwoLevel,
+        }
+    }
 }
 
 impl Default for Reversal {
@@ -83,9 +97,13 @@ pub struct Costs {
     /// One time step forward.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub advance: f64,
-    /// One time step of the adjoint, with the recording of its forward step.
+    /// One time step forward, recorded for the adjoint; default: advance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0))]
-    pub adjoint: f64,
+    pub record: Option<f64>,
+    /// One time step of the adjoint.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub pull_back: f64,
     /// Writing one snapshot to disk.
     #[schemars(range(min = 0.0))]
     pub write: f64,

@@ -181,8 +181,8 @@ pub(super) fn survey(typed: &mut FileConfig, around: &Surroundings, report: &mut
         let found = "y_m for only one of sources and receivers";
         report.rule("survey", found, "y_m for both (3-D) or none (2-D)", "add or remove y_m");
     }
-    let lines = SurveySource::Lines { sources: sources.clone(), receivers: receivers.clone() };
-    (counts.len() == 2).then_some(lines)
+    let lines = SurveyLines { sources: sources.clone(), receivers: receivers.clone() };
+    (counts.len() == 2).then(|| SurveySource::Lines(Box::new(lines)))
 }
 
 pub(super) fn wavelet(typed: &mut FileConfig, around: &Surroundings, report: &mut Report) -> Option<WaveletSource> {
@@ -234,6 +234,7 @@ pub(super) fn wavelet(typed: &mut FileConfig, around: &Surroundings, report: &mu
 
 pub(super) fn data(
     typed: &mut FileConfig,
+    time: Option<Time>,
     around: &Surroundings,
     report: &mut Report,
     notes: &mut Vec<String>,
@@ -254,14 +255,13 @@ pub(super) fn data(
         report.rule("data.synthetic", "synthetic data without model.true", "a model to simulate them from", advice);
     }
     let (filled, synthetic) = synthetic(options, typed, report)?;
-    if synthetic.space_order == typed.physics.space_order && filled.dt_s == Some(typed.time.dt_s) {
-        if filled.courant == Some(typed.time.courant) || typed.time.dt_s.value().is_some() {
-            notes.push(
-                "synthetic data are simulated with the order and time step of the inversion: errors of the \
-                 discretisation cancel and results look better than they are"
-                    .into(),
-            );
-        }
+    let same_step = time.is_some_and(|time| time.step == synthetic.step);
+    if same_step && synthetic.space_order == typed.physics.space_order {
+        notes.push(
+            "synthetic data are simulated with the order and time step of the inversion: errors of the discretisation \
+             cancel and results look better than they are"
+                .into(),
+        );
     }
     typed.data.synthetic = Some(keys::Synthetic::Options(filled));
     Some(DataSource::Synthetic(synthetic))

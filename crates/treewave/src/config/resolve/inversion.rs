@@ -5,6 +5,7 @@ use crate::config::keys::{self, FileConfig, Strategy};
 use crate::config::report::Report;
 use crate::config::sections::*;
 use crate::config::values::{Bytes, Shots};
+use treewave_reversal::planner::{MemoryLimit, StepCosts};
 
 pub(super) fn reversal(typed: &mut FileConfig, around: &Surroundings, report: &mut Report) -> Option<Reversal> {
     let reversal = &mut typed.reversal;
@@ -31,15 +32,24 @@ pub(super) fn reversal(typed: &mut FileConfig, around: &Surroundings, report: &m
     let scratch = expand(&reversal.scratch, around, report)?;
     reversal.scratch = scratch;
     let scratch = around.path("reversal.scratch", &mut reversal.scratch, report);
+    let memory = match reversal.snapshots {
+        Some(snapshots) => MemoryLimit::Snapshots(snapshots),
+        None => MemoryLimit::Bytes(memory_bytes?),
+    };
+    let costs = reversal.costs.as_mut().map(|costs| StepCosts {
+        advance: costs.advance,
+        record: *costs.record.get_or_insert(costs.advance),
+        pull_back: costs.pull_back,
+        write: costs.write,
+        read: costs.read,
+    });
     Some(Reversal {
-        strategy: reversal.strategy,
-        memory_bytes: memory_bytes?,
+        strategy: reversal.strategy.choice(),
+        memory,
         disk_bytes: disk_bytes?,
         scratch,
-        snapshots: reversal.snapshots,
-        // Counted snapshots are the textbook's, where every step is a segment.
-        segment_steps: reversal.segment_steps.or(reversal.snapshots.map(|_| 1)),
-        costs: reversal.costs,
+        segment_steps: reversal.segment_steps,
+        costs,
     })
 }
 

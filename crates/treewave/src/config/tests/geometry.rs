@@ -7,8 +7,8 @@ use treewave_core::{Grid, Survey};
 
 fn survey(sets: &[&str], grid: &Grid) -> Result<BuiltSurvey, GeometryError> {
     let config = accepted(SMALLEST, sets);
-    let SurveySource::Lines { sources, receivers } = &config.survey else { panic!("lines") };
-    build(sources, receivers, grid, &config.time)
+    let SurveySource::Lines(lines) = &config.survey else { panic!("lines") };
+    build(lines, grid, &config.time)
 }
 
 fn plane() -> Grid {

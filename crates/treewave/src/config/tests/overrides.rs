@@ -3,6 +3,7 @@
 use super::super::keys::{Precision, Top};
 use super::super::sections::TimeStep;
 use super::{SMALLEST, accepted, refused};
+use treewave_reversal::planner::MemoryLimit;
 
 #[test]
 fn overrides_replace_add_and_nest() {
@@ -24,7 +25,7 @@ fn the_last_override_of_a_key_counts() {
 #[test]
 fn words_need_no_quotes_and_may_hold_spaces_and_equal_signs() {
     let config = accepted(SMALLEST, &["reversal.memory=512 MB", "run.output=a=b"]);
-    assert_eq!(config.reversal.memory_bytes, 512_000_000);
+    assert_eq!(config.reversal.memory, MemoryLimit::Bytes(512_000_000));
     assert_eq!(config.run.output, std::path::Path::new("/project/a=b"));
 }
 

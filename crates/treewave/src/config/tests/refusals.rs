@@ -1,7 +1,8 @@
 //! Every key refuses what it cannot mean, and the message says where, what was found and what to do.
 
-use super::super::keys::Strategy;
+use super::super::BUILTIN_MODELS;
 use super::{SMALLEST, accepted, refused};
+use treewave_reversal::planner::Choice;
 
 /// Override, key that the message must name, words it must hold.
 const REFUSALS: &[(&str, &str, &str)] = &[
@@ -115,11 +116,12 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     ("reversal.snapshots=3", "reversal.snapshots", "treeverse"),
     ("reversal.snapshots=0", "reversal.snapshots", "1 to 1000000"),
     ("reversal.segment_steps=0", "reversal.segment_steps", "1 to 1000000"),
-    ("reversal.costs={advance=1}", "reversal.costs.adjoint", "missing"),
-    ("reversal.costs={advance=0,adjoint=1,write=1,read=1}", "reversal.costs.advance", "above 0"),
-    ("reversal.costs={advance=1,adjoint=0,write=1,read=1}", "reversal.costs.adjoint", "above 0"),
-    ("reversal.costs={advance=1,adjoint=1,write=-1,read=1}", "reversal.costs.write", "at least 0"),
-    ("reversal.costs={advance=1,adjoint=1,write=1,read=-1}", "reversal.costs.read", "at least 0"),
+    ("reversal.costs={advance=1}", "reversal.costs.pull_back", "missing"),
+    ("reversal.costs={advance=0,pull_back=1,write=1,read=1}", "reversal.costs.advance", "above 0"),
+    ("reversal.costs={advance=1,pull_back=0,write=1,read=1}", "reversal.costs.pull_back", "above 0"),
+    ("reversal.costs={advance=1,record=0,pull_back=1,write=1,read=1}", "reversal.costs.record", "above 0"),
+    ("reversal.costs={advance=1,pull_back=1,write=-1,read=1}", "reversal.costs.write", "at least 0"),
+    ("reversal.costs={advance=1,pull_back=1,write=1,read=-1}", "reversal.costs.read", "at least 0"),
     ("inversion.parameter=impedance", "inversion.parameter", "`vp`, `slowness2`, `log-vp`"),
     ("inversion.shots=some", "inversion.shots", "first:end:step"),
     ("inversion.shots=4:2", "inversion.shots", "an end above the first shot, 4"),
@@ -298,16 +300,16 @@ fn a_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn every_strategy_named_in_a_refusal_is_accepted() {
-    let text = SMALLEST;
-    for (word, strategy) in [
-        ("auto", Strategy::Auto),
-        ("store-all", Strategy::StoreAll),
-        ("treeverse", Strategy::Treeverse),
-        ("revolve", Strategy::Revolve),
-        ("two-level", Strategy::TwoLevel),
-    ] {
-        let config = accepted(text, &[&format!("reversal.strategy={word}"), "reversal.disk=1 GB"]);
-        assert_eq!(config.reversal.strategy, strategy);
+fn the_strategies_are_those_of_the_planner() {
+    for (word, choice) in Choice::NAMES {
+        let config = accepted(SMALLEST, &[&format!("reversal.strategy={word}"), "reversal.disk=1 GB"]);
+        assert_eq!(config.reversal.strategy, choice);
     }
+    let schema = super::super::schema();
+    assert_eq!(schema["$defs"]["Strategy"]["oneOf"].as_array().unwrap().len(), Choice::NAMES.len());
+}
+
+#[test]
+fn the_built_in_models_of_core_are_known() {
+    assert!(treewave_core::builtin::BUILTIN_NAMES.iter().all(|name| BUILTIN_MODELS.contains(name)));
 }

@@ -1,12 +1,13 @@
 //! Defaults, paths, derived values, and writing them back.
 
-use super::super::keys::{Equation, OptimizerKind, Parameter, Precision, Strategy};
+use super::super::keys::{Equation, OptimizerKind, Parameter, Precision};
 use super::super::sections::{ConstantGrid, DataSource, ModelOrigin, SurveySource, TimeStep, WaveletSource};
 use super::super::templates::TEMPLATES;
 use super::super::values::Shots;
 use super::super::{Surroundings, from_text, load, may_change, parse};
 use super::{SMALLEST, accepted, read};
 use std::path::Path;
+use treewave_reversal::planner::{Choice, MemoryLimit, StepCosts};
 
 const TRUE_MODEL: &str = "model.true={builtin=\"foldbelt\"}";
 
@@ -23,7 +24,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.time.step, TimeStep::Courant(1.0));
     assert_eq!(config.wavelet, WaveletSource::Ricker { peak_frequency_hz: 6.0, delay_s: 0.25, amplitude: 1.0 });
     assert_eq!(config.data, None);
-    assert_eq!((config.reversal.strategy, config.reversal.memory_bytes), (Strategy::Auto, 4 << 30));
+    assert_eq!((config.reversal.strategy, config.reversal.memory), (Choice::Auto, MemoryLimit::Bytes(4 << 30)));
     assert_eq!((config.reversal.disk_bytes, config.reversal.segment_steps), (0, None));
     assert_eq!((config.optimizer.kind, config.optimizer.memory), (OptimizerKind::LBfgs, 10));
     assert_eq!((config.optimizer.parameter, config.precondition.illumination_floor), (Parameter::Vp, Some(0.01)));
@@ -45,7 +46,7 @@ fn written_back_and_read_again_every_configuration_is_the_same() {
         survey = { file = "g.h5" }
         wavelet = { kind = "file", file = "w.npy", dt_s = 0.002, amplitude = -1e30 }
         data.synthetic = { noise_percent = 1.0, seed = 7, dt_s = "auto" }
-        reversal = { strategy = "revolve", snapshots = 5, scratch = "spill", costs = { advance = 1, adjoint = 2, write = 3, read = 4 } }
+        reversal = { strategy = "revolve", snapshots = 5, scratch = "spill", costs = { advance = 1, pull_back = 2, write = 3, read = 4 } }
         inversion = { parameter = "log-vp", shots = [3, 1] }
         optimizer = { max_evaluations = 9, bounds = { vp_m_per_s = [1400, 5000] } }
         precondition.mask = { file = "m.h5" }
@@ -98,8 +99,21 @@ fn sizes_are_understood_with_binary_and_decimal_units() {
         ("\"17\"", 17),
         ("123456", 123_456),
     ] {
-        assert_eq!(accepted(SMALLEST, &[&format!("reversal.memory={text}")]).reversal.memory_bytes, bytes, "{text}");
+        assert_eq!(
+            accepted(SMALLEST, &[&format!("reversal.memory={text}")]).reversal.memory,
+            MemoryLimit::Bytes(bytes),
+            "{text}"
+        );
     }
+}
+
+#[test]
+fn snapshots_replace_the_memory_budget_and_recording_costs_what_a_step_costs() {
+    let costs = "reversal.costs={advance=2,pull_back=3,write=4,read=5}";
+    let reversal = accepted(SMALLEST, &["reversal.strategy=revolve", "reversal.snapshots=5", costs]).reversal;
+    assert_eq!((reversal.memory, reversal.segment_steps), (MemoryLimit::Snapshots(5), None));
+    let expected = StepCosts { advance: 2.0, record: 2.0, pull_back: 3.0, write: 4.0, read: 5.0 };
+    assert_eq!(reversal.costs, Some(expected));
 }
 
 #[test]
@@ -209,15 +223,15 @@ fn the_example_jobs_have_the_geometry_and_the_budgets_of_their_cases() {
         [("marmousi", 24, 451, 60, 1001), ("overthrust", 16, 201, 15, 1001), ("circle", 9, 101, 12, 801)]
     {
         let config = accepted(super::super::templates::template(name).unwrap().text, &[]);
-        let SurveySource::Lines { sources: from, receivers: to } = &config.survey else { panic!("{name}") };
-        assert_eq!(from.positions_m().unwrap().len(), sources, "{name}");
-        assert_eq!(to.positions().positions_m().unwrap().len(), receivers, "{name}");
+        let SurveySource::Lines(lines) = &config.survey else { panic!("{name}") };
+        assert_eq!(lines.sources.positions_m().unwrap().len(), sources, "{name}");
+        assert_eq!(lines.receivers.positions().positions_m().unwrap().len(), receivers, "{name}");
         let limits: usize = config.stages.iter().map(|stage| stage.max_evaluations.unwrap()).sum();
         assert!(limits <= evaluations, "{name}: {limits}");
         assert_eq!(config.time.samples, samples);
     }
     let quickstart = accepted(super::super::templates::template("quickstart").unwrap().text, &[]);
-    assert_eq!((quickstart.stages.len(), quickstart.reversal.strategy), (2, Strategy::TwoLevel));
+    assert_eq!((quickstart.stages.len(), quickstart.reversal.strategy), (2, Choice::TwoLevel));
 }
 
 #[test]
