@@ -1,0 +1,261 @@
+//! A program for several ranks that does one thing each test asks for: `mpirun -n 3 ranks queue 10`.
+//!
+//! Lines on standard output: `pid P` from each rank, `failing at T` (milliseconds since 1970) from the one that breaks,
+//! the results from rank 0. SIGTERM is a request to stop, as in a real job.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{env, process, thread};
+
+use treewave_cluster::{Cluster, Completion, Failure, finish, threads_per_rank};
+use treewave_core::{ReproducibleSum, StopFlag};
+
+fn main() {
+    println!("pid {}", process::id());
+    let stop = StopFlag::default();
+    signal_hook::flag::register(signal_hook::consts::SIGTERM, stop.shared()).expect("SIGTERM can be handled");
+    let cluster = match treewave_cluster::start() {
+        Ok(cluster) => cluster,
+        Err(error) => treewave_cluster::fail(&error.into()),
+    };
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let number = |i: usize| words.get(i).and_then(|word| word.parse().ok()).unwrap_or(0);
+    let outcome = match words[0] {
+        "queue" => queue(&*cluster, number(1), &stop),
+        "sums" => sums(&*cluster, &stop),
+        "bytes" => bytes(&*cluster, number(1)),
+        "agree" => agree(&*cluster, number(1)),
+        "stop" => stopped(&*cluster, number(1), &stop),
+        "break" => broken(&*cluster, words[1], number(2), &stop),
+        "idle" => idle(&*cluster, number(1), number(2) as u64, &stop),
+        "wait" => wait(&*cluster),
+        "threads" => threads(&*cluster),
+        "exit" => Ok(number(1) as i32),
+        other => Err(Failure::new(2, format!("no such part: {other}"))),
+    };
+    finish(cluster, outcome)
+}
+
+/// Three queues in a row; rank 0 prints how often each shot was done.
+fn queue(cluster: &dyn Cluster, shots: usize, stop: &StopFlag) -> Result<i32, Failure> {
+    for round in 0..3 {
+        let order: Vec<usize> = (0..shots).rev().map(|shot| 10 * shot + round).collect();
+        let done = Mutex::new(vec![0i64; 10 * shots + 10]);
+        let completion = cluster.for_each_shot(&order, stop, &mut |shot| {
+            thread::sleep(Duration::from_millis(shot as u64 % 7));
+            done.lock().unwrap()[shot] += 1;
+            Ok(())
+        })?;
+        let mut done = done.into_inner().unwrap();
+        cluster.all_sum(&mut done);
+        let once = order.iter().all(|&shot| done[shot] == 1) && done.iter().sum::<i64>() == shots as i64;
+        if cluster.rank() == 0 {
+            println!("round {round}: {completion:?}, each once: {once}");
+        }
+    }
+    Ok(0)
+}
+
+/// Gradients of 24 shots, each on the rank that takes it, summed; rank 0 prints the bits.
+fn sums(cluster: &dyn Cluster, stop: &StopFlag) -> Result<i32, Failure> {
+    const SHOTS: usize = 24;
+    let order: Vec<usize> = (0..SHOTS).collect();
+    let mut sum = ReproducibleSum::new(1000);
+    let mut misfits = vec![0.0; SHOTS];
+    cluster.for_each_shot(&order, stop, &mut |shot| {
+        thread::sleep(Duration::from_millis(random(shot as u64) % 8));
+        // Magnitudes over 20 decades, so that the order of plain additions would show.
+        let gradient: Vec<f64> = (0..1000)
+            .map(|i| {
+                let bits = random((shot * 1000 + i) as u64);
+                (bits as f64 / u64::MAX as f64 - 0.5) * 10f64.powi((bits % 20) as i32)
+            })
+            .collect();
+        misfits[shot] = if shot == 3 { -0.0 } else { gradient[0] };
+        sum.add(&gradient).map_err(|error| Failure::new(4, error.to_string()))
+    })?;
+    cluster.sum(&mut sum).map_err(|error| Failure::new(4, error.to_string()))?;
+    cluster.sum_owned(&mut misfits);
+    let bits = |values: &[f64]| values.iter().fold(7u64, |hash, value| random(hash ^ value.to_bits()));
+    // More elements than one call to MPI takes.
+    let mut long: Vec<i64> = (0..(1 << 20) + 3).map(|i| i * (cluster.rank() as i64 + 1)).collect();
+    cluster.all_sum(&mut long);
+    let size = cluster.size() as i64;
+    let right = long.iter().enumerate().all(|(i, &sum)| sum == i as i64 * size * (size + 1) / 2);
+    // Sums that cannot be formed are refused everywhere.
+    let refused = cluster.sum(&mut ReproducibleSum::new(1 + cluster.rank())).is_err();
+    let refused = cluster.all_max(-i64::from(refused)) == -1;
+    if cluster.rank() == 0 {
+        println!("bits {:x} {:x}, {} summands", bits(&sum.values()), bits(&misfits), sum.summands());
+        println!("long sum right: {right}, largest {}, unequal lengths refused: {refused}", sum.top());
+    }
+    Ok(0)
+}
+
+/// Bytes from rank 0 to all and back, and those of the node.
+fn bytes(cluster: &dyn Cluster, len: usize) -> Result<i32, Failure> {
+    let letter = |rank: usize| (0..len + rank).map(|i| random((i / 8 + rank) as u64) as u8).collect::<Vec<u8>>();
+    let mut all = if cluster.rank() == 0 { letter(9) } else { letter(0) };
+    cluster.broadcast(&mut all);
+    let broadcast = !cluster.any(all != letter(9));
+    let node = cluster.collect_on_node(&letter(cluster.rank()));
+    let ranks = cluster.ranks_on_node();
+    let node = !cluster.any(node.len() != ranks || node != (0..ranks).map(letter).collect::<Vec<_>>());
+    if let Some(all) = cluster.collect(&letter(cluster.rank())) {
+        let collected = all == (0..cluster.size()).map(letter).collect::<Vec<_>>();
+        println!("broadcast {broadcast}, collect {collected}, node {node}");
+    }
+    Ok(0)
+}
+
+/// All ranks from `first` on fail, each in its own way.
+fn agree(cluster: &dyn Cluster, first: usize) -> Result<i32, Failure> {
+    let rank = cluster.rank();
+    assert_eq!(cluster.agree(Ok(rank)), Ok(rank), "nobody failed");
+    let own = if rank >= first { Err(Failure::new(3 + rank as i32, format!("trace {rank} is bad"))) } else { Ok(0) };
+    if rank >= first {
+        failing();
+    }
+    cluster.agree(own)
+}
+
+/// A stop requested on one rank, during its second shot or when it has none.
+fn stopped(cluster: &dyn Cluster, rank: usize, stop: &StopFlag) -> Result<i32, Failure> {
+    let order: Vec<usize> = (0..1000).collect();
+    let mut own = 0;
+    let completion = cluster.for_each_shot(&order, stop, &mut |_| {
+        own += 1;
+        if own == 2 && cluster_rank() == rank {
+            stop.request();
+        }
+        thread::sleep(Duration::from_millis(30));
+        Ok(())
+    })?;
+    let mut done = [own];
+    cluster.all_sum(&mut done);
+    let known = cluster.all_max(-i64::from(stop.requested())) == -1;
+    if cluster.rank() == 0 {
+        println!("{completion:?}, few done: {}, known to all: {known}", done[0] <= 3 * cluster.size() as i64 + 3);
+    }
+    Ok(if completion == Completion::Stopped { 75 } else { 0 })
+}
+
+/// One rank breaks in one of many ways while the others have long shots or wait.
+fn broken(cluster: &dyn Cluster, how: &str, rank: usize, stop: &StopFlag) -> Result<i32, Failure> {
+    let me = cluster.rank() == rank;
+    // A broken rank may break before others have come to their shots.
+    let patience = Duration::from_millis(200);
+    match how {
+        "error" | "panic" | "side-panic" | "kill" => {
+            let order: Vec<usize> = (0..100).collect();
+            cluster.for_each_shot(&order, stop, &mut |shot| {
+                if !me {
+                    thread::sleep(Duration::from_secs(60));
+                    return Ok(());
+                }
+                thread::sleep(patience);
+                failing();
+                match how {
+                    "error" => return Err(Failure::new(4, format!("shot {shot} blew up"))),
+                    "panic" => panic!("a shot met a bug"),
+                    "kill" => signal_hook::low_level::raise(signal_hook::consts::SIGKILL).unwrap(),
+                    _ => drop(thread::spawn(|| panic!("a side thread met a bug"))),
+                }
+                thread::sleep(Duration::from_secs(60));
+                Ok(())
+            })?;
+        }
+        "error-outside" if me => {
+            thread::sleep(patience);
+            failing();
+            return Err(Failure::new(3, "no such file"));
+        }
+        "everywhere" => {
+            cluster.barrier();
+            failing();
+            panic!("a bug that all ranks meet");
+        }
+        "error-everywhere" => {
+            cluster.barrier();
+            failing();
+            return Err(Failure::new(3, "a file that no rank finds"));
+        }
+        _ => cluster.barrier(),
+    }
+    Ok(0)
+}
+
+/// Synthetic shots that take 1 to 4 times 25 ms of nothing; rank 0 prints the share of time in which ranks had none.
+fn idle(cluster: &dyn Cluster, shots: usize, seed: u64, stop: &StopFlag) -> Result<i32, Failure> {
+    let cost = |shot: usize| 25.0 * (1.0 + 3.0 * random(seed << 32 | shot as u64) as f64 / u64::MAX as f64);
+    let mut order: Vec<usize> = (0..shots).collect();
+    order.sort_by(|&a, &b| cost(b).total_cmp(&cost(a)));
+    cluster.barrier();
+    let begin = Instant::now();
+    // Between the end of a shot and the begin of the next.
+    let (mut last_end, mut waited, mut worked, mut own) = (begin, Duration::ZERO, Duration::ZERO, 0);
+    cluster.for_each_shot(&order, stop, &mut |shot| {
+        let now = Instant::now();
+        if own > 0 {
+            waited += now - last_end;
+        }
+        thread::sleep(Duration::from_secs_f64(cost(shot) / 1000.0));
+        (last_end, own) = (Instant::now(), own + 1);
+        worked += last_end - now;
+        Ok(())
+    })?;
+    let seconds = begin.elapsed().as_secs_f64();
+    let mut sums = [worked.as_nanos() as i64, waited.as_nanos() as i64, own];
+    cluster.all_sum(&mut sums);
+    if cluster.rank() == 0 {
+        let share = 1.0 - sums[0] as f64 / 1e9 / (seconds * cluster.size() as f64);
+        let wait_ms = sums[1] as f64 / 1e6 / (sums[2] - cluster.size() as i64) as f64;
+        println!("idle share {share:.4}, mean wait between shots {wait_ms:.4} ms, {seconds:.3} s");
+    }
+    Ok(0)
+}
+
+/// Rank 0 keeps all waiting for two seconds; every rank says what processor time that took.
+fn wait(cluster: &dyn Cluster) -> Result<i32, Failure> {
+    cluster.barrier();
+    let before = cpu_seconds();
+    if cluster.rank() == 0 {
+        thread::sleep(Duration::from_secs(2));
+    }
+    cluster.broadcast(&mut vec![1]);
+    println!("waiting took {:.3} s", cpu_seconds() - before);
+    Ok(0)
+}
+
+fn threads(cluster: &dyn Cluster) -> Result<i32, Failure> {
+    let threads = threads_per_rank(cluster);
+    println!("rank {}: {} threads, {}", cluster.rank(), threads.count, threads.warning.unwrap_or_default());
+    Ok(0)
+}
+
+fn failing() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right");
+    println!("failing at {}", now.as_millis());
+}
+
+/// Rank as the launcher tells it, for closures that run beside the thread of the cluster.
+fn cluster_rank() -> usize {
+    env::var("OMPI_COMM_WORLD_RANK").ok().and_then(|rank| rank.parse().ok()).unwrap_or(0)
+}
+
+/// Processor time of this process so far.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// A number that looks random, the same for the same seed (splitmix64: Steele, Lea & Flood 2014).
+fn random(seed: u64) -> u64 {
+    let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}

@@ -1,0 +1,128 @@
+//! One process on its own.
+
+use treewave_core::StopFlag;
+
+use crate::{Cluster, ClusterError, Completion, Failure, Work, launcher};
+
+/// A cluster of one rank, without MPI.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SoloCluster;
+
+impl SoloCluster {
+    /// The cluster of one rank, if no launcher started this process as one of many.
+    ///
+    /// # Errors
+    /// [`ClusterError::Launcher`]: each of the processes would do the whole job.
+    pub fn start() -> Result<Self, ClusterError> {
+        launcher::check(1, |name| std::env::var(name).ok())?;
+        Ok(SoloCluster)
+    }
+}
+
+impl Cluster for SoloCluster {
+    fn rank(&self) -> usize {
+        0
+    }
+    fn size(&self) -> usize {
+        1
+    }
+    fn ranks_on_node(&self) -> usize {
+        1
+    }
+    fn barrier(&self) {}
+    fn broadcast(&self, _: &mut Vec<u8>) {}
+    fn collect(&self, bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+        Some(vec![bytes.to_vec()])
+    }
+    fn collect_on_node(&self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        vec![bytes.to_vec()]
+    }
+    fn all_max(&self, value: i64) -> i64 {
+        value
+    }
+    fn all_sum(&self, _: &mut [i64]) {}
+
+    fn for_each_shot(&self, order: &[usize], stop: &StopFlag, work: &mut Work<'_>) -> Result<Completion, Failure> {
+        for &shot in order {
+            if stop.requested() {
+                return Ok(Completion::Stopped);
+            }
+            work(shot)?;
+        }
+        Ok(Completion::Completed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use treewave_core::ReproducibleSum;
+
+    const SOLO: &dyn Cluster = &SoloCluster;
+
+    #[test]
+    fn one_rank_does_every_shot_once_in_the_given_order() {
+        let mut seen = Vec::new();
+        let order = [4, 0, 7, 2];
+        let mut work = |shot| {
+            seen.push(shot);
+            Ok(())
+        };
+        assert_eq!(SOLO.for_each_shot(&order, &StopFlag::default(), &mut work), Ok(Completion::Completed));
+        assert_eq!(seen, order);
+        assert_eq!(SOLO.for_each_shot(&[], &StopFlag::default(), &mut |_| Ok(())), Ok(Completion::Completed));
+    }
+
+    #[test]
+    fn a_stop_lets_the_shot_under_way_finish_and_begins_no_other() {
+        let (stop, mut seen) = (StopFlag::default(), Vec::new());
+        let mut work = |shot| {
+            stop.request();
+            seen.push(shot);
+            Ok(())
+        };
+        assert_eq!(SOLO.for_each_shot(&[3, 1], &stop, &mut work), Ok(Completion::Stopped));
+        assert_eq!(seen, [3]);
+    }
+
+    #[test]
+    fn a_stop_during_the_last_shot_leaves_nothing_undone() {
+        let stop = StopFlag::default();
+        let mut work = |_| {
+            stop.request();
+            Ok(())
+        };
+        assert_eq!(SOLO.for_each_shot(&[3], &stop, &mut work), Ok(Completion::Completed));
+    }
+
+    #[test]
+    fn the_failure_of_a_shot_is_returned_at_once() {
+        let mut seen = Vec::new();
+        let mut work = |shot| {
+            seen.push(shot);
+            Err(Failure::new(4, format!("shot {shot} blew up")))
+        };
+        let failure = SOLO.for_each_shot(&[5, 6], &StopFlag::default(), &mut work).unwrap_err();
+        assert_eq!((failure.code(), failure.message(), seen.len()), (4, "shot 5 blew up", 1));
+    }
+
+    #[test]
+    fn one_rank_agrees_with_itself() {
+        assert_eq!(SOLO.agree(Ok(3)), Ok(3));
+        let failure = SOLO.agree::<()>(Err(Failure::new(2, "no such key"))).unwrap_err();
+        assert_eq!((failure.code(), failure.message(), failure.is_shared()), (2, "no such key", true));
+    }
+
+    #[test]
+    fn sums_over_one_rank_change_nothing() {
+        let mut sum = ReproducibleSum::new(2);
+        sum.add(&[1.0, -3e-7]).unwrap();
+        let before = sum.clone();
+        SOLO.sum(&mut sum).unwrap();
+        assert_eq!(sum, before);
+        let mut values = [-0.0, f64::from_bits(0x7ff8_0000_0000_1234), 5e-324];
+        let bits = values.map(f64::to_bits);
+        SOLO.sum_owned(&mut values);
+        assert_eq!(values.map(f64::to_bits), bits);
+    }
+}
