@@ -22,13 +22,36 @@ pub struct Slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Copies the working state, which is at `step`, into an empty slot.
-    Store { step: usize, slot: Slot },
+    Store {
+        /// Where the working state is.
+        step: usize,
+        /// Where it is kept.
+        slot: Slot,
+    },
     /// Copies the snapshot of `step` from a slot into the working state; the slot keeps it.
-    Restore { step: usize, slot: Slot },
+    Restore {
+        /// The step of the snapshot.
+        step: usize,
+        /// Where it is kept.
+        slot: Slot,
+    },
     /// Moves the working state from step `from` to step `to`.
-    Advance { from: usize, to: usize },
+    Advance {
+        /// Where the working state is.
+        from: usize,
+        /// Where it will be.
+        to: usize,
+    },
     /// Moves the working state from `from` to `to`, recording every step, and pulls the adjoint back from `to` to `from`.
-    Reverse { from: usize, to: usize },
+    Reverse {
+        /// Where the working state is, and the adjoint will be.
+        from: usize,
+        /// Where the adjoint is.
+        to: usize,
+    },
     /// Empties a slot.
-    Discard { slot: Slot },
+    Discard {
+        /// The slot.
+        slot: Slot,
+    },
 }

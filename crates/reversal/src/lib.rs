@@ -6,6 +6,7 @@
 //! - The [`Machine`] plays schedules without an evolution, refuses illegal actions, and counts.
 //! - [`ReversalPlan`] chooses strategy and parameters from budgets of memory and disk, and predicts the counts.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 pub mod action;
 pub mod driver;

@@ -14,10 +14,20 @@ use thiserror::Error;
 pub enum StoreError {
     /// The medium failed.
     #[error("{context}: {source}")]
-    Io { context: String, source: std::io::Error },
+    Io {
+        /// What was done, on which file.
+        context: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The schedule asked for something impossible: a bug of ours.
     #[error("slot {slot:?} {what}")]
-    Slot { slot: Slot, what: &'static str },
+    Slot {
+        /// The slot.
+        slot: Slot,
+        /// What is wrong with it.
+        what: &'static str,
+    },
 }
 
 /// What a store did so far.

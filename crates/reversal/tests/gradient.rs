@@ -56,7 +56,7 @@ impl SnapshotStore<State> for FakeDisk<'_> {
     }
 }
 
-struct Result_ {
+struct Outcome {
     misfit: f64,
     log: Log,
     output: Seen,
@@ -64,7 +64,7 @@ struct Result_ {
     diary: Diary,
 }
 
-fn run(lorenz: &Lorenz, workspace: &mut Workspace<Lorenz>, actions: impl IntoIterator<Item = Action>) -> Result_ {
+fn run(lorenz: &Lorenz, workspace: &mut Workspace<Lorenz>, actions: impl IntoIterator<Item = Action>) -> Outcome {
     let diary = RefCell::new(Diary::default());
     let (mut output, mut adjoint) = (lorenz.output(), Back::default());
     let mut store =
@@ -72,15 +72,15 @@ fn run(lorenz: &Lorenz, workspace: &mut Workspace<Lorenz>, actions: impl IntoIte
     let result = reverse(lorenz, lorenz.steps, actions, &mut store, workspace, &mut output, &mut adjoint, &|| false);
     let (misfit, log) = result.expect("a legal schedule");
     drop(store);
-    Result_ { misfit, log, output, adjoint, diary: diary.into_inner() }
+    Outcome { misfit, log, output, adjoint, diary: diary.into_inner() }
 }
 
-fn scheduled(lorenz: &Lorenz, strategy: Strategy, segment_steps: usize) -> Result_ {
+fn scheduled(lorenz: &Lorenz, strategy: Strategy, segment_steps: usize) -> Outcome {
     let mut workspace = Workspace::new(lorenz, Scratch::default());
     run(lorenz, &mut workspace, strategy.schedule_in_segments(lorenz.steps, segment_steps).expect("a schedule"))
 }
 
-fn bits(result: &Result_) -> Vec<u64> {
+fn bits(result: &Outcome) -> Vec<u64> {
     let Back { position, parameters, .. } = &result.adjoint;
     [result.misfit].iter().chain(position).chain(parameters).map(|x| x.to_bits()).collect()
 }
@@ -169,6 +169,36 @@ fn a_range_that_passes_the_high_water_mark_is_observed_from_there_on() {
     let result = run(&lorenz, &mut workspace, actions);
     assert_eq!(bits(&result), bits(&scheduled(&lorenz, Strategy::StoreAll, 1)));
     assert_eq!(result.output.times, [1; 10]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_damaged_schedule_is_refused_or_gives_the_same_bits(
+        strategy in 0usize..4, segment_steps in 1usize..4, first in 0usize..200, second in 0usize..200, damage in 0u8..3,
+    ) {
+        let lorenz = Lorenz::new(25);
+        let whole = strategies(3, 2)[1 + strategy].schedule_in_segments(25, segment_steps).expect("a schedule");
+        let mut actions: Vec<Action> = whole.collect();
+        let (first, second) = (first % actions.len(), second % actions.len());
+        match damage {
+            0 => drop(actions.remove(first)),
+            1 => actions.insert(first, actions[second]),
+            _ => actions.swap(first, second),
+        }
+        let memory = || MemoryStore::new(|| State { bytes: vec![0; 24] });
+        let mut store = TieredStore::new(memory(), Some(Box::new(memory())));
+        let (mut output, mut adjoint) = (lorenz.output(), Back::default());
+        let mut workspace = Workspace::new(&lorenz, Scratch::default());
+        match reverse(&lorenz, 25, actions, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false) {
+            Err(error) => proptest::prop_assert!(matches!(error, ReverseError::Schedule(_)), "{error}"),
+            Ok((misfit, _)) => {
+                let reference = scheduled(&lorenz, Strategy::StoreAll, 1);
+                proptest::prop_assert_eq!(misfit.to_bits(), reference.misfit.to_bits());
+                proptest::prop_assert_eq!(adjoint, reference.adjoint);
+                proptest::prop_assert_eq!(output, reference.output);
+            }
+        }
+    }
 }
 
 #[test]
