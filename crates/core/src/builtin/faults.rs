@@ -21,7 +21,8 @@ pub(super) struct NormalFault {
 }
 
 impl NormalFault {
-    fn x_m(&self, y: f64, z: f64) -> f64 {
+    /// Position in m of the fault along `x`.
+    pub(super) fn x_m(&self, y: f64, z: f64) -> f64 {
         let trace = self.sinuosity_m * ((y - 3000.0) / 1300.0 + 0.001 * self.top_x_m).sin();
         self.top_x_m + trace + self.side * z * (self.slope[0] + 0.5 * self.slope[1] * z)
     }
@@ -56,7 +57,8 @@ pub(super) struct Thrust {
 }
 
 impl Thrust {
-    fn z_m(&self, x: f64, y: f64) -> f64 {
+    /// Depth of the fault in m.
+    pub(super) fn z_m(&self, x: f64, y: f64) -> f64 {
         let t = (x - self.ramp_x_m - self.oblique * (y - 3000.0)) / self.bend_m;
         // ln(1 + exp t), written so that it cannot overflow
         let climbed = self.bend_m * (t.max(0.0) + (-t.abs()).exp().ln_1p());

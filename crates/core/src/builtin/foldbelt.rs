@@ -44,9 +44,9 @@ pub(super) struct Foldbelt {
     old: Column,
     onlap: Column,
     drape: Column,
-    normal_faults: Vec<NormalFault>,
+    pub(super) normal_faults: Vec<NormalFault>,
     /// Youngest first.
-    thrusts: Vec<Thrust>,
+    pub(super) thrusts: Vec<Thrust>,
     channels: Vec<Channel>,
 }
 

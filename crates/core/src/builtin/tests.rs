@@ -136,3 +136,37 @@ fn faults_move_beds_without_changing_their_area() {
         assert_ne!(normal.restore(x, 2500.0, z), (x, z));
     }
 }
+
+#[test]
+fn the_hanging_wall_slides_along_the_fault() {
+    // A particle at the fault was at the fault before, further down on a thrust, further up on a normal fault.
+    let foldbelt = Foldbelt::new();
+    for (y, x) in [(3000.0, 900.0), (1000.0, 1900.0), (5000.0, 2600.0)] {
+        for thrust in &foldbelt.thrusts {
+            let z = thrust.z_m(x, y) - 1e-6;
+            let (from_x, from_z) = thrust.restore(x, y, z);
+            assert!((from_z - thrust.z_m(from_x, y)).abs() < 1e-5);
+            assert!(from_z >= z && from_x < x, "{from_x} {from_z} from {x} {z}");
+        }
+    }
+    for (y, z) in [(3000.0, 900.0), (1000.0, 1900.0), (5000.0, 600.0)] {
+        for fault in &foldbelt.normal_faults {
+            let x = fault.x_m(y, z) + 1e-6 * fault.side;
+            let (from_x, from_z) = fault.restore(x, y, z);
+            assert!((from_x - fault.x_m(y, from_z)).abs() < 1e-5);
+            assert!(from_z < z, "{from_z} from {z}");
+        }
+    }
+}
+
+#[test]
+fn layers_are_flat_and_the_lens_sits_in_the_middle() {
+    let model = builtin("layers", &default_grid("layers", 2).unwrap()).unwrap();
+    let column = &model.vp_m_per_s()[..101];
+    assert_eq!([column[0], column[13], column[14], column[100]], [1500.0, 1500.0, 1800.0, 4000.0]);
+    assert!(model.vp_m_per_s().chunks_exact(101).all(|c| c == column));
+    let model = builtin("lens", &default_grid("lens", 3).unwrap()).unwrap();
+    let grid = model.grid();
+    let [at_top, at_centre] = [[50, 50, 0], [50, 50, 25]].map(|cell| model.vp_m_per_s()[grid.index(cell)]);
+    assert!((at_top - 2000.0).abs() < 0.1 && at_centre == 1.25 * 2500.0, "{at_top} {at_centre}");
+}
