@@ -183,3 +183,25 @@ fn frozen_elements_never_move_and_do_not_change_the_path_of_the_others() {
     };
     assert_eq!(path(0.0), path(1e9));
 }
+
+#[test]
+fn trials_keep_the_bounds_to_the_bit_and_a_full_step_arrives_exactly() {
+    let n = 3000;
+    let mut random = Random(51);
+    // Divided, so that the digits are not all multiples of one small number, whose differences would be exact.
+    let mut vector = || (0..n).map(|_| random.next() / 3.0).collect::<Vec<f64>>();
+    let (a, b, c) = (vector(), vector(), vector());
+    let lower: Vec<f64> = (0..n).map(|i| a[i].min(b[i])).collect();
+    let upper: Vec<f64> = (0..n).map(|i| a[i].max(b[i])).collect();
+    let x: Vec<f64> = (0..n).map(|i| c[i].clamp(lower[i], upper[i])).collect();
+    let lbfgs = Lbfgs::new(LbfgsOptions::default(), Bounds::new(lower, upper.clone()).unwrap(), None).unwrap();
+    let mut trial = vec![0.0; n];
+    lbfgs.place(&x, &upper, 1.0, &mut trial);
+    assert_eq!(bits(&trial), bits(&upper));
+    // Three times a third of the way: rounding takes some elements beyond, were it not for the bounds.
+    let third: Vec<f64> = x.iter().zip(&upper).map(|(x, u)| x + (u - x) / 3.0).collect();
+    lbfgs.place(&x, &third, 3.0, &mut trial);
+    assert!(trial.iter().zip(&upper).all(|(t, u)| t <= u));
+    assert!(largest_difference(&trial, &upper) < 1e-15);
+    assert!(x.iter().zip(&third).zip(&upper).any(|((x, t), u)| x + 3.0 * (t - x) > *u));
+}

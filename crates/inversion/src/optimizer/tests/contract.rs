@@ -241,6 +241,7 @@ fn forgetting_keeps_the_model_and_starts_as_at_first() {
     state.forget();
     assert_eq!((state.history(), state.value(), state.gradient()), (0, None, None));
     assert_eq!(bits(state.x()), bits(&x));
+    assert_eq!(state.export().arrays, [("x".to_string(), x.as_slice())]);
     let other = Quadratic::random(20, 0.2, 42);
     let mut fresh = lbfgs.start(x).unwrap();
     let mut objective = Function::new(|x: &[f64]| other.evaluate(x));
@@ -268,6 +269,14 @@ fn the_run_ends_by_evaluations_or_by_a_small_decrease() {
     let (last, before) = (&reports[reports.len() - 1], &reports[reports.len() - 2]);
     let relative = (before.value - last.value) / before.value;
     assert_eq!(last.stopped_because, Some(StopReason::Decrease { relative, tolerance: 0.05 }));
+
+    // A decrease that rounding swallows ends the run without any tolerance.
+    let lbfgs = Lbfgs::new(free_options(), Bounds::none(1), None).unwrap();
+    let mut state = lbfgs.start(vec![1.0]).unwrap();
+    let mut objective = Function::new(|x: &[f64]| (1.0, vec![1e-20 * (x[0] - 2.0)]));
+    let reports = run(&lbfgs, &mut state, &mut objective, 100);
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].stopped_because, Some(StopReason::Decrease { relative: 0.0, tolerance: 0.0 }));
 }
 
 #[test]
@@ -291,6 +300,7 @@ fn what_does_not_fit_is_refused_with_its_place() {
     assert_eq!(bounds(2.0, 1.0), OptimizerError::Bounds { index: 1, lower: 2.0, upper: 1.0 });
     assert!(matches!(bounds(f64::NAN, 1.0), OptimizerError::Bounds { index: 1, .. }));
     assert!(matches!(bounds(f64::INFINITY, f64::INFINITY), OptimizerError::Bounds { index: 1, .. }));
+    assert!(matches!(bounds(f64::NEG_INFINITY, f64::NEG_INFINITY), OptimizerError::Bounds { index: 1, .. }));
     assert!(matches!(Bounds::new(vec![0.0], vec![]), Err(OptimizerError::Length { found: 0, expected: 1, .. })));
     for value in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let weights = Some(vec![1.0, value]);

@@ -88,6 +88,17 @@ fn a_function_that_still_falls_at_the_limit_ends_the_search_there() {
 }
 
 #[test]
+fn a_long_step_with_too_little_decrease_is_not_extended() {
+    // φ = e^(−α) − 1 falls for ever; with c₁ = 0.5 and c₂ = 0.6 only steps between 0.51 and 1.59 will do.
+    let flattening: Function = Box::new(|a| ((-a).exp() - 1.0, -(-a).exp()));
+    for first in [0.01, 1.0, 3.0, 10.0] {
+        let (verdict, step, trials) = search(&flattening, first, 1e10, 0.5, 0.6);
+        assert_eq!(verdict, Verdict::Wolfe);
+        assert!(step > 0.51 && step < 1.6 && trials <= 6, "{step} after {trials} trials");
+    }
+}
+
+#[test]
 fn no_trial_lies_beyond_the_limit() {
     for f in [f1(), f2(), f3(), f456(0.001, 0.001), f456(0.01, 0.001), f456(0.001, 0.01)] {
         for limit in [0.01, 0.5, 1.0, 1.59, 40.0] {

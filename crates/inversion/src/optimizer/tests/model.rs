@@ -17,7 +17,7 @@ struct Setting {
     g: Vec<f64>,
 }
 
-fn setting(n: usize, m: usize, half_width: f64, seed: u64) -> Setting {
+fn setting(n: usize, m: usize, half_width: f64, coupling: f64, seed: u64) -> Setting {
     let mut random = Random(seed);
     let mut vector = |scale: f64| -> Vec<f64> { (0..n).map(|_| scale * random.next()).collect() };
     let x = vector(1.0);
@@ -33,7 +33,7 @@ fn setting(n: usize, m: usize, half_width: f64, seed: u64) -> Setting {
         .map(|j| {
             let s = vector(10f64.powi(-(j as i32)));
             let along: f64 = s.iter().zip(&ridge).map(|(a, b)| a * b).sum();
-            let y = (0..n).map(|i| (1.0 + i as f64 / n as f64) * s[i] + 3.0 * along * ridge[i]).collect();
+            let y = (0..n).map(|i| (1.0 + i as f64 / n as f64) * s[i] + coupling * along * ridge[i]).collect();
             Pair { s, y }
         })
         .collect();
@@ -64,7 +64,7 @@ fn model(b: &DMatrix<f64>, g: &[f64], x: &[f64], at: &[f64]) -> f64 {
 #[test]
 fn the_compact_hessian_equals_dense_bfgs_updates() {
     for (n, m, seed) in [(1, 1, 1), (6, 1, 2), (7, 3, 3), (2500, 4, 4), (12, 8, 5)] {
-        let Setting { space, pairs, x, g } = setting(n, m, f64::INFINITY, seed);
+        let Setting { space, pairs, x, g } = setting(n, m, f64::INFINITY, 3.0, seed);
         let compact = Compact::new(&space, &pairs, &x, &g).unwrap();
         let shown = n.min(12);
         let mut rows = DMatrix::zeros(n, compact.rank());
@@ -101,7 +101,7 @@ fn the_compact_hessian_equals_dense_bfgs_updates() {
 fn the_cauchy_point_is_the_first_minimum_along_the_projected_path() {
     for seed in 1..60 {
         let half_width = [0.01, 0.1, 0.5, 3.0][seed as usize % 4];
-        let Setting { space, pairs, x, g } = setting(9, 4, half_width, seed);
+        let Setting { space, pairs, x, g } = setting(9, 4, half_width, 3.0, seed);
         let b = dense_bfgs(&space, &pairs);
         let compact = Compact::new(&space, &pairs, &x, &g).unwrap();
         let mut point = vec![0.0; 9];
@@ -137,9 +137,10 @@ fn the_cauchy_point_is_the_first_minimum_along_the_projected_path() {
 
 #[test]
 fn the_subspace_step_is_the_newton_step_in_the_free_elements() {
-    for seed in 1..40 {
-        // Wide bounds on most seeds, so that some elements are at a bound after the Cauchy point and others free.
-        let Setting { space, pairs, x, g } = setting(9, 4, [0.3, 1.0, f64::INFINITY][seed as usize % 3], seed);
+    for seed in 1..400 {
+        // Some elements at a bound after the Cauchy point and others free; strong coupling on every other seed.
+        let (half_width, coupling) = ([0.3, 1.0, f64::INFINITY][seed as usize % 3], [3.0, 3e3][seed as usize % 2]);
+        let Setting { space, pairs, x, g } = setting(9, 4, half_width, coupling, seed);
         let b = dense_bfgs(&space, &pairs);
         let compact = Compact::new(&space, &pairs, &x, &g).unwrap();
         let mut point = vec![0.0; 9];
@@ -156,12 +157,51 @@ fn the_subspace_step_is_the_newton_step_in_the_free_elements() {
         for (k, &i) in free.iter().enumerate() {
             expected[i] = space.bounds.clamp(i, cauchy[i] + newton[k]);
         }
-        let descends = (0..9).map(|i| g[i] * (expected[i] - x[i])).sum::<f64>() < 0.0;
-        if descends {
-            assert!(largest_difference(&point, &expected) < 1e-8, "seed {seed}");
-        } else {
-            assert!(model(&b, &g, &x, &point) <= model(&b, &g, &x, &cauchy) + 1e-12, "seed {seed}");
-        }
+        assert!(largest_difference(&point, &expected) < 1e-8, "seed {seed}");
         assert!((0..9).all(|i| point[i] == space.bounds.clamp(i, point[i])), "seed {seed}");
     }
+}
+
+#[test]
+fn the_step_over_many_blocks_solves_the_newton_equation() {
+    let n = 2500;
+    let Setting { space, pairs, x, g } = setting(n, 4, f64::INFINITY, 3.0, 6);
+    let compact = Compact::new(&space, &pairs, &x, &g).unwrap();
+    let (mut point, mut scratch) = (vec![0.0; n], vec![0.0; n]);
+    let displacement = cauchy_point(&space, &compact, &x, &g, &mut point);
+    minimise(&space, &compact, &x, &g, &displacement, &mut point, &mut scratch);
+    let mut row = DVector::zeros(compact.rank());
+    let mut along = DVector::zeros(compact.rank());
+    for i in 0..n {
+        compact.row(i, &mut row);
+        along.axpy(point[i] - x[i], &row, 1.0);
+    }
+    let correction = &compact.middle * along;
+    for i in 0..n {
+        compact.row(i, &mut row);
+        let product = compact.theta / space.weight(i) * (point[i] - x[i]) - row.dot(&correction);
+        assert!((product + g[i]).abs() < 1e-8, "element {i}: B d = {product}, −g = {}", -g[i]);
+    }
+}
+
+#[test]
+fn where_projecting_the_newton_step_goes_uphill_it_is_shortened_to_the_bound() {
+    // Two conjugate pairs make B the matrix A itself. Its minimum is at (25.4, −24.6), the bound at 0.6 in the first
+    // element: the projection (0.6, −24.6) is uphill from 0.
+    let (c, g) = (0.99, [-1.0, -0.5]);
+    let pair = |s: [f64; 2]| Pair { s: s.to_vec(), y: vec![s[0] + c * s[1], c * s[0] + s[1]] };
+    let pairs = VecDeque::from([pair([1.0, 0.0]), pair([-c, 1.0])]);
+    let space = Space::new(Bounds::new(vec![-100.0; 2], vec![0.6, 100.0]).unwrap(), None).unwrap();
+    let x = [0.0, 0.0];
+    let compact = Compact::new(&space, &pairs, &x, &g).unwrap();
+    let mut point = [0.0; 2];
+    let displacement = cauchy_point(&space, &compact, &x, &g, &mut point);
+    let length = 1.25 / (1.25 + c);
+    let cauchy = [length, 0.5 * length];
+    assert!(largest_difference(&point, &cauchy) < 1e-12);
+    minimise(&space, &compact, &x, &g, &displacement, &mut point, &mut [0.0; 2]);
+    let newton = [(1.0 - 0.5 * c) / (1.0 - c * c), (0.5 - c) / (1.0 - c * c)];
+    let fraction = (0.6 - cauchy[0]) / (newton[0] - cauchy[0]);
+    let expected = [0.6, cauchy[1] + fraction * (newton[1] - cauchy[1])];
+    assert!(largest_difference(&point, &expected) < 1e-12, "{point:?} instead of {expected:?}");
 }
