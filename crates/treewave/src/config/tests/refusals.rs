@@ -265,6 +265,8 @@ fn one_mistake_is_told_once() {
         let expected = if set.contains("bounds") { 2 } else { 1 };
         assert_eq!(messages.len(), expected, "--set {set}: {messages:#?}");
     }
+    let sets = ["precondition.mask={}", "reversal.strategy=two-level"];
+    assert_eq!(refused(SMALLEST, &sets).len(), 2, "a mistake in an optional table hides no other");
     let sets = ["model.true=3", "data.synthetic=true", "reversal.strategy=fast", "reversal.snapshots=3"];
     assert_eq!(refused(SMALLEST, &sets).len(), 2);
 }

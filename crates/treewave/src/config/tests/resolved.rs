@@ -118,7 +118,11 @@ fn snapshots_replace_the_memory_budget_and_recording_costs_what_a_step_costs() {
 
 #[test]
 fn scratch_takes_environment_variables_and_knows_tmpdir_without_one() {
-    let variable = |name: &str| (name == "NODE_DISK").then(|| "/fast".to_string());
+    let variable = |name: &str| match name {
+        "NODE_DISK" => Some("/fast".to_string()),
+        "EMPTY" => Some(String::new()),
+        _ => None,
+    };
     let around = Surroundings { folder: Path::new("/project"), name: "case", variable: &variable };
     let scratch = |text: &str| {
         let set = format!("reversal.scratch={text}");
@@ -128,6 +132,8 @@ fn scratch_takes_environment_variables_and_knows_tmpdir_without_one() {
     assert_eq!(scratch("${NODE_DISK}2/$NODE_DISK"), Path::new("/fast2//fast"));
     assert_eq!(scratch("$TMPDIR"), std::env::temp_dir());
     assert_eq!(scratch("here"), Path::new("/project/here"));
+    let empty = parse(SMALLEST, "case.toml", &around, &["reversal.scratch=$EMPTY/x".into()]).unwrap_err().to_string();
+    assert!(empty.contains("$EMPTY in \"$EMPTY/x\", which is not set"), "{empty}");
 }
 
 #[test]
