@@ -1,0 +1,210 @@
+//! Reading HDF5 files made by anybody: clear refusals, attributes of every flavour, dimension scales.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenArray, VarLenAscii, VarLenUnicode};
+use hdf5::{Container, Dataset, File, Group, Location, ObjectReference1, ReferencedObject};
+
+use crate::error::StorageError;
+use crate::public_file::SCHEMA_VERSION;
+
+/// The first bytes of every HDF5 file, at offset 0 or at a power of two from 512 on.
+const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
+
+/// Longest text attribute of fixed length that is read whole; nobody names a unit with more.
+const FIXED_TEXT: usize = 1024;
+
+/// An HDF5 file open for reading. Published files never change in place, so no lock is taken where the library lets
+/// us choose: any number of ranks may read at once, also on file systems without locks.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub path: PathBuf,
+    file: File,
+}
+
+impl Reader {
+    /// Opens a file.
+    pub fn open(path: &Path) -> Result<Self, StorageError> {
+        let bytes = match std::fs::metadata(path) {
+            Ok(meta) if meta.is_file() => meta.len(),
+            Ok(_) => {
+                let what = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+                return Err(StorageError::io(path, "read", what));
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(StorageError::MissingFile { path: path.into() });
+            }
+            Err(e) => return Err(StorageError::io(path, "read", e)),
+        };
+        match open_unlocked(path) {
+            Ok(file) => Ok(Reader { path: path.into(), file }),
+            Err(e) => {
+                let (path, reason) = (path.to_path_buf(), e.to_string());
+                if reason.contains("unable to lock") {
+                    return Err(StorageError::Locked { path, reason });
+                }
+                match starts_as_hdf5(&path) {
+                    Ok(true) => Err(StorageError::Damaged { path, bytes, reason }),
+                    Ok(false) => Err(StorageError::NotHdf5 { path, bytes }),
+                    Err(e) => Err(StorageError::io(&path, "read", e)),
+                }
+            }
+        }
+    }
+
+    /// Refuses a Treewave file of another kind, or of a version to come. Files without the attribute pass: they were
+    /// made by others.
+    pub fn check_format(&self, expected: &'static str) -> Result<(), StorageError> {
+        if let Some(found) = self.text(&self.file, "treewave_format")?
+            && found != expected
+        {
+            return Err(StorageError::Format { path: self.path.clone(), found, expected });
+        }
+        if let Some(found) = self.numbers_attribute(&self.file, "schema_version")?.and_then(|v| v.first().copied())
+            && found > SCHEMA_VERSION as f64
+        {
+            let (found, known) = (found as i64, SCHEMA_VERSION);
+            return Err(StorageError::SchemaVersion { path: self.path.clone(), found, known });
+        }
+        Ok(())
+    }
+
+    /// The root group, for its attributes.
+    pub fn root(&self) -> &Location {
+        &self.file
+    }
+
+    /// Whether the file has a dataset of this name.
+    pub fn has(&self, dataset: &str) -> bool {
+        self.file.dataset(dataset).is_ok()
+    }
+
+    /// Opens a dataset.
+    pub fn dataset(&self, dataset: &str) -> Result<Dataset, StorageError> {
+        self.file.dataset(dataset).or_else(|_| {
+            let available = self.datasets()?.into_iter().map(|(name, _)| name).collect();
+            Err(StorageError::MissingDataset { path: self.path.clone(), dataset: dataset.into(), available })
+        })
+    }
+
+    /// Names and shapes of all datasets, without a leading `/`.
+    pub fn datasets(&self) -> Result<Vec<(String, Vec<usize>)>, StorageError> {
+        fn visit(group: &Group, found: &mut Vec<(String, Vec<usize>)>) -> hdf5::Result<()> {
+            for dataset in group.datasets()? {
+                found.push((dataset.name().trim_start_matches('/').to_string(), dataset.shape()));
+            }
+            group.groups()?.iter().try_for_each(|group| visit(group, found))
+        }
+        let mut found = Vec::new();
+        visit(&self.file, &mut found).map_err(|e| StorageError::hdf5(&self.path, "list the datasets", &e))?;
+        found.sort();
+        Ok(found)
+    }
+
+    /// All numbers of a dataset or attribute, whatever their type.
+    pub fn numbers(&self, container: &Container, what: &str) -> Result<Vec<f64>, StorageError> {
+        self.check_numeric(container, what)?;
+        let read = || match container.dtype()?.to_descriptor()? {
+            TypeDescriptor::Boolean => {
+                Ok(container.read_raw::<bool>()?.into_iter().map(|b| f64::from(u8::from(b))).collect())
+            }
+            _ => container.read_raw::<f64>(),
+        };
+        read().map_err(|e| StorageError::hdf5(&self.path, format!("read {what}"), &e))
+    }
+
+    /// Refuses text, compounds and other types that are not numbers.
+    pub fn check_numeric(&self, container: &Container, what: &str) -> Result<(), StorageError> {
+        use TypeDescriptor::{Boolean, Float, Integer, Unsigned};
+        let found = match container.dtype().and_then(|t| t.to_descriptor()) {
+            Ok(Integer(_) | Unsigned(_) | Float(_) | Boolean) => return Ok(()),
+            Ok(other) => other.to_string(),
+            Err(e) => e.to_string(),
+        };
+        Err(StorageError::Type { path: self.path.clone(), what: what.into(), found, expected: "numbers" })
+    }
+
+    /// All numbers of a dataset, and its shape.
+    pub fn read(&self, dataset: &str) -> Result<(Vec<usize>, Vec<f64>), StorageError> {
+        let found = self.dataset(dataset)?;
+        Ok((found.shape(), self.numbers(&found, &format!("dataset {dataset:?}"))?))
+    }
+
+    /// All whole numbers of a one-dimensional dataset.
+    pub fn integers(&self, dataset: &str) -> Result<Vec<i64>, StorageError> {
+        let found = self.dataset(dataset)?;
+        self.check_numeric(&found, &format!("dataset {dataset:?}"))?;
+        found.read_raw().map_err(|e| StorageError::hdf5(&self.path, format!("read dataset {dataset:?}"), &e))
+    }
+
+    /// The numbers of an attribute, if there is one; a scalar gives one number.
+    pub fn numbers_attribute(&self, location: &Location, name: &str) -> Result<Option<Vec<f64>>, StorageError> {
+        match location.attr(name) {
+            Ok(attribute) => self.numbers(&attribute, &format!("attribute {name:?}")).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The text of an attribute, if there is one; of an array of texts, the first.
+    pub fn text(&self, location: &Location, name: &str) -> Result<Option<String>, StorageError> {
+        let Ok(attribute) = location.attr(name) else { return Ok(None) };
+        let read = || -> hdf5::Result<Result<Option<String>, String>> {
+            Ok(Ok(match attribute.dtype()?.to_descriptor()? {
+                TypeDescriptor::VarLenUnicode => first(attribute.read_raw::<VarLenUnicode>()?),
+                TypeDescriptor::VarLenAscii => first(attribute.read_raw::<VarLenAscii>()?),
+                TypeDescriptor::FixedUnicode(_) => first(attribute.read_raw::<FixedUnicode<FIXED_TEXT>>()?),
+                TypeDescriptor::FixedAscii(_) => first(attribute.read_raw::<FixedAscii<FIXED_TEXT>>()?),
+                other => return Ok(Err(other.to_string())),
+            }))
+        };
+        match read() {
+            Ok(Ok(text)) => Ok(text),
+            Ok(Err(found)) => {
+                let what = format!("attribute {name:?}");
+                Err(StorageError::Type { path: self.path.clone(), what, found, expected: "text" })
+            }
+            Err(e) => Err(StorageError::hdf5(&self.path, format!("read attribute {name:?}"), &e)),
+        }
+    }
+
+    /// The dimension scale of every dimension of a dataset, as far as it has them.
+    pub fn scales(&self, dataset: &Dataset) -> Result<Vec<Option<Dataset>>, StorageError> {
+        let none = || vec![None; dataset.ndim()];
+        let Ok(attribute) = dataset.attr("DIMENSION_LIST") else { return Ok(none()) };
+        let read = || {
+            let mut scales = none();
+            let lists = attribute.read_raw::<VarLenArray<ObjectReference1>>()?;
+            for (scale, list) in scales.iter_mut().zip(&lists) {
+                if let Some(reference) = list.first()
+                    && let ReferencedObject::Dataset(found) = self.file.dereference(reference)?
+                {
+                    *scale = Some(found);
+                }
+            }
+            Ok(scales)
+        };
+        read().map_err(|e| StorageError::hdf5(&self.path, format!("read the axes of {}", dataset.name()), &e))
+    }
+}
+
+fn first<T: std::fmt::Display>(texts: Vec<T>) -> Option<String> {
+    texts.first().map(|t| t.to_string())
+}
+
+#[cfg(hdf5_file_locking)]
+fn open_unlocked(path: &Path) -> hdf5::Result<File> {
+    File::with_options().with_fapl(|access| access.file_locking(false)).open(path)
+}
+
+#[cfg(not(hdf5_file_locking))]
+fn open_unlocked(path: &Path) -> hdf5::Result<File> {
+    File::open(path)
+}
+
+fn starts_as_hdf5(path: &Path) -> io::Result<bool> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(1 << 16).read_to_end(&mut bytes)?;
+    let offsets = std::iter::once(0).chain((9..16).map(|power| 1 << power));
+    Ok(offsets.into_iter().any(|at| bytes.get(at..at + 8) == Some(&SIGNATURE[..])))
+}
