@@ -14,3 +14,19 @@ pub use blocks::Parallelism;
 pub use layout::{Boundary, Layout, Top};
 pub use shot::{AcousticShot, Adjoint, Traces, Work};
 pub use state::State;
+pub use treewave_kernels::{Path, RowKernels};
+
+use bytemuck::Pod;
+use treewave_kernels::Simd;
+
+/// A scalar for production runs: `f32` or `f64`.
+pub trait Scalar: Simd + Pod + Send + Sync {}
+
+impl<T: Simd + Pod + Send + Sync> Scalar for T {}
+
+/// Runs `body` on a thread of the current rayon pool, where the sweeps inside split with little cost.
+pub fn in_thread_pool<R: Send>(body: impl FnOnce() -> R + Send) -> R {
+    let mut result = None;
+    rayon::scope(|_| result = Some(body()));
+    result.expect("a scope runs its body")
+}

@@ -16,7 +16,7 @@ const LOOK_EVERY: usize = 64;
 
 /// Misfit of synthetic traces: takes them as `(trace, time)` in Pa, writes the derivative with respect to every sample,
 /// returns the value.
-pub type MisfitFunction<'a> = dyn Fn(&[f64], &mut [f64]) -> f64 + Sync + 'a;
+pub type MisfitFunction<'a> = dyn Fn(&[f64], &mut [f64]) -> f64 + Send + Sync + 'a;
 
 /// A source or receiver on a padded grid.
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ pub struct AcousticShot<'a, T> {
     steps_per_sample: usize,
     /// Power of two of the field's scale: physical = scaled · 2^exponent.
     exponent: i32,
-    misfit: Option<&'a MisfitFunction<'a>>,
+    misfit: Option<Box<MisfitFunction<'a>>>,
 }
 
 /// Exponent `e` with `2^e` near a positive number; 0 for 0.
@@ -152,8 +152,8 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
     }
 
     /// The same shot with a misfit, which the gradient needs.
-    pub fn with_misfit(mut self, misfit: &'a MisfitFunction<'a>) -> Self {
-        self.misfit = Some(misfit);
+    pub fn with_misfit(mut self, misfit: impl Fn(&[f64], &mut [f64]) -> f64 + Send + Sync + 'a) -> Self {
+        self.misfit = Some(Box::new(misfit));
         self
     }
 
@@ -180,6 +180,11 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
             residual: vec![T::ZERO; self.samples() * self.receivers.len()],
             exponent: 0,
         }
+    }
+    /// Makes an adjoint state of another shot on the same program fit this one.
+    pub fn fit(&self, adjoint: &mut Adjoint<T>) {
+        adjoint.wavelet.resize(self.steps, T::ZERO);
+        adjoint.residual.resize(self.samples() * self.receivers.len(), T::ZERO);
     }
     /// Scratch space.
     pub fn new_work(&self) -> Work<T> {
@@ -415,7 +420,7 @@ impl<T: Real + Send + Sync + Pod> Evolution for AcousticShot<'_, T> {
         self.run(steps, state, Some(records), output, work)
     }
     fn turn(&self, _: &State<T>, output: &Traces<T>, adjoint: &mut Adjoint<T>) -> Result<f64, WaveError> {
-        let misfit = self.misfit.expect("a gradient needs a misfit");
+        let misfit = self.misfit.as_ref().expect("a gradient needs a misfit");
         let synthetic = self.physical_traces(output);
         let mut residual = vec![0.0; synthetic.len()];
         let value = misfit(&synthetic, &mut residual);

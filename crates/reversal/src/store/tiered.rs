@@ -7,12 +7,12 @@ use crate::evolution::Snapshot;
 /// Sends each slot to the store of its tier.
 pub struct TieredStore<'a, S> {
     memory: MemoryStore<'a, S>,
-    disk: Option<Box<dyn SnapshotStore<S> + 'a>>,
+    disk: Option<Box<dyn SnapshotStore<S> + Send + 'a>>,
 }
 
 impl<'a, S: Snapshot + 'a> TieredStore<'a, S> {
     /// A store of both tiers; without a disk store, a schedule that uses disk slots is refused.
-    pub fn new(memory: MemoryStore<'a, S>, disk: Option<Box<dyn SnapshotStore<S> + 'a>>) -> Self {
+    pub fn new(memory: MemoryStore<'a, S>, disk: Option<Box<dyn SnapshotStore<S> + Send + 'a>>) -> Self {
         TieredStore { memory, disk }
     }
 
