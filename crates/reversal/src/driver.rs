@@ -274,7 +274,9 @@ impl<E: Evolution, S: SnapshotStore<E::State> + ?Sized> Run<'_, E, S> {
     /// Announces the next read from disk to the store, once, and not before the slot is filled.
     fn announce(&mut self) -> Result<(), ReverseError<E::Error>> {
         if !self.announced
-            && let Some(slot) = next_disk_read(&self.workspace.window)
+            && let Some((step, slot)) = next_disk_read(&self.workspace.window)
+            // a schedule that reads what is not there is refused when it comes to that
+            && self.workspace.machine.held_step(slot) == Some(step)
         {
             self.store.prefetch(slot)?;
             self.announced = true;
@@ -283,14 +285,14 @@ impl<E: Evolution, S: SnapshotStore<E::State> + ?Sized> Run<'_, E, S> {
     }
 }
 
-/// The slot of the first read from disk, unless it will be filled or emptied before.
-fn next_disk_read(window: &VecDeque<Action>) -> Option<Slot> {
+/// Step and slot of the first read from disk, unless the slot will be filled or emptied before.
+fn next_disk_read(window: &VecDeque<Action>) -> Option<(usize, Slot)> {
     let is_read = |action: &Action| matches!(action, Action::Restore { slot, .. } if slot.tier == Tier::Disk);
     let position = window.iter().position(is_read)?;
-    let Action::Restore { slot: read, .. } = window[position] else { return None };
+    let Action::Restore { step, slot: read } = window[position] else { return None };
     let changes =
         |action: &Action| matches!(action, Action::Store { slot, .. } | Action::Discard { slot } if *slot == read);
-    (!window.range(..position).any(changes)).then_some(read)
+    (!window.range(..position).any(changes)).then_some((step, read))
 }
 
 fn failed<X>(steps: &Range<usize>, source: X) -> ReverseError<X> {

@@ -185,7 +185,7 @@ pub enum PlanError {
 }
 
 /// A strategy with parameters, and what it will do.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ReversalPlan {
     /// The strategy.
     pub strategy: Strategy,
@@ -213,6 +213,7 @@ pub struct ReversalPlan {
     pub seconds: f64,
     /// All counts, as the log of the driver will report them.
     pub counts: Counts,
+    schedule: Schedule,
 }
 
 impl ReversalPlan {
@@ -248,18 +249,16 @@ impl ReversalPlan {
         Ok(plan)
     }
 
-    /// The schedule of the plan; one for each reversal.
-    ///
-    /// # Errors
-    /// None for a plan that was made by [`ReversalPlan::new`].
-    pub fn schedule(&self) -> Result<Schedule, ScheduleError> {
-        self.strategy.schedule_in_segments(self.steps, self.segment_steps)
+    /// The schedule of the plan, anew for each reversal; costs next to nothing.
+    pub fn schedule(&self) -> Schedule {
+        self.schedule.clone()
     }
 }
 
 /// Plays the schedule and takes down what it does.
 fn played(request: &PlanRequest, strategy: Strategy, segment_steps: usize) -> Result<ReversalPlan, PlanError> {
-    let counts = Machine::play(request.steps, strategy.schedule_in_segments(request.steps, segment_steps)?)?;
+    let schedule = strategy.schedule_in_segments(request.steps, segment_steps)?;
+    let counts = Machine::play(request.steps, schedule.clone())?;
     let costs = &request.costs;
     let staging = if counts.peak_slots.disk > 0 { request.staging_states as u64 } else { 0 };
     let share = Share::new(request);
@@ -278,6 +277,7 @@ fn played(request: &PlanRequest, strategy: Strategy, segment_steps: usize) -> Re
         recompute_factor: counts.total_forward() as f64 / request.steps as f64,
         seconds: counts.cost(&costs.game()),
         counts,
+        schedule,
     })
 }
 

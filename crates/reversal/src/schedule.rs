@@ -118,7 +118,7 @@ impl Strategy {
     pub fn schedule_in_segments(&self, steps: usize, segment_steps: usize) -> Result<Schedule, ScheduleError> {
         let segments = Segments::new(steps, if *self == Strategy::StoreAll { steps } else { segment_steps })?;
         let count = segments.count();
-        let (actions, memory_slots, disk_slots): (Box<dyn Iterator<Item = Action> + Send>, usize, usize) = match *self {
+        let (actions, memory_slots, disk_slots): (Box<dyn Actions>, usize, usize) = match *self {
             Strategy::StoreAll => (Box::new(Tasks::new(store_all::StoreAll, segments)), 0, 0),
             Strategy::Treeverse { snapshots } => {
                 let game = treeverse::Treeverse::new(count, snapshots)?;
@@ -141,8 +141,12 @@ impl Strategy {
 }
 
 /// The actions of a reversal, in order, with what is known about them beforehand.
+///
+/// A clone goes on from the same action and shares the tables: clones of a new schedule serve many reversals at the
+/// price of one.
+#[derive(Clone)]
 pub struct Schedule {
-    actions: Box<dyn Iterator<Item = Action> + Send>,
+    actions: Box<dyn Actions>,
     steps: usize,
     records: usize,
     memory_slots: usize,
@@ -168,6 +172,24 @@ impl Schedule {
     /// Disk slots: every disk slot number of the schedule is below.
     pub fn disk_slots(&self) -> usize {
         self.disk_slots
+    }
+}
+
+/// Actions that can be cloned behind a box.
+trait Actions: Iterator<Item = Action> + Send + Sync {
+    fn boxed(&self) -> Box<dyn Actions>;
+}
+
+impl<I: Iterator<Item = Action> + Clone + Send + Sync + 'static> Actions for I {
+    fn boxed(&self) -> Box<dyn Actions> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn Actions> {
+    fn clone(&self) -> Self {
+        // of what is in the box: the box implements `Actions` itself
+        (**self).boxed()
     }
 }
 

@@ -123,6 +123,17 @@ fn planning_takes_seconds_and_an_action_less_than_a_microsecond() {
 }
 
 #[test]
+fn a_clone_of_a_schedule_goes_on_from_the_same_action() {
+    for strategy in strategies(4, 3) {
+        let mut schedule = strategy.schedule_in_segments(100, 3).expect("a schedule");
+        let whole: Vec<_> = schedule.clone().collect();
+        assert_eq!(schedule.clone().collect::<Vec<_>>(), whole);
+        schedule.nth(9);
+        assert!(schedule.clone().eq(whole.into_iter().skip(10)), "{strategy:?}");
+    }
+}
+
+#[test]
 fn impossible_parameters_are_refused() {
     let revolve = Strategy::Revolve { snapshots: 3 };
     assert_eq!(revolve.schedule(0).err(), Some(ScheduleError::NoSteps));

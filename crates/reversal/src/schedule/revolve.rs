@@ -77,6 +77,7 @@ fn cut_length(n: usize, s: usize) -> usize {
 
 /// A span of segments that may use `slots` memory slots; with `held`, the first of them keeps its first state.
 /// The working state is at its start.
+#[derive(Clone)]
 pub(super) struct Span {
     pub(super) from: usize,
     pub(super) to: usize,
@@ -85,6 +86,7 @@ pub(super) struct Span {
 }
 
 /// The game for a number of segments and of memory slots.
+#[derive(Clone)]
 pub(super) struct Revolve {
     segments: usize,
     slots: usize,

@@ -51,6 +51,7 @@ impl Segments {
 }
 
 /// Something still to be done.
+#[derive(Clone)]
 pub(super) enum Task<S> {
     /// An action, in segments.
     Act(Action),
@@ -61,7 +62,7 @@ pub(super) enum Task<S> {
 /// The rules by which a strategy cuts up its game.
 pub(super) trait Game {
     /// A part of the game: typically a range of segments with the slots it may use.
-    type Span;
+    type Span: Clone;
     /// The whole game.
     fn whole(&self) -> Self::Span;
     /// Appends what a part of the game consists of, in the order of doing.
@@ -80,6 +81,15 @@ impl<G: Game> Tasks<G> {
         let mut todo = Vec::with_capacity(256);
         todo.push(Task::Play(game.whole()));
         Tasks { game, segments, todo }
+    }
+}
+
+impl<G: Game + Clone> Clone for Tasks<G> {
+    fn clone(&self) -> Self {
+        // not shorter than that of a new game, so that it need not grow either
+        let mut todo = Vec::with_capacity(self.todo.capacity());
+        todo.extend_from_slice(&self.todo);
+        Tasks { game: self.game.clone(), segments: self.segments, todo }
     }
 }
 

@@ -4,6 +4,7 @@ use super::segments::{Game, Task};
 use crate::action::Action;
 
 /// The game of a single segment.
+#[derive(Clone)]
 pub(super) struct StoreAll;
 
 impl Game for StoreAll {

@@ -29,6 +29,7 @@ pub fn treeverse_repetitions(steps: usize, snapshots: usize) -> usize {
 }
 
 /// A span of segments whose first state is the working state (`fresh`) or is kept in the slot `depth`.
+#[derive(Clone)]
 pub(super) struct Span {
     from: usize,
     to: usize,
@@ -41,6 +42,7 @@ pub(super) struct Span {
 }
 
 /// The game for a number of segments and δ.
+#[derive(Clone)]
 pub(super) struct Treeverse {
     segments: usize,
     snapshots: usize,

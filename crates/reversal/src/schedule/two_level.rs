@@ -24,6 +24,7 @@ use super::segments::{Game, Task};
 use super::{ScheduleError, Strategy};
 use crate::action::{Action, Slot, Tier};
 use crate::machine::Machine;
+use std::sync::Arc;
 use table::{Effort, Table};
 
 /// What the parts of a reversal cost, in any common unit (seconds, say).
@@ -84,6 +85,7 @@ pub(crate) fn rough_cost(segments: usize, memory_slots: usize, disk_slots: usize
 }
 
 /// A part of the game; the working state is at its start.
+#[derive(Clone)]
 pub(super) enum Span {
     /// Nothing is kept of it yet; `depth` disk slots are taken.
     Free { from: usize, to: usize, depth: usize },
@@ -94,10 +96,11 @@ pub(super) enum Span {
 }
 
 /// The game for a number of segments and of slots.
+#[derive(Clone)]
 pub(super) struct TwoLevel {
     segments: usize,
     memory_slots: usize,
-    table: Table,
+    table: Arc<Table>,
 }
 
 impl TwoLevel {
@@ -112,7 +115,7 @@ impl TwoLevel {
             return Err(ScheduleError::TooFewSlots { strategy: "two-level", needed: 1, found: 0, segments });
         }
         let memory_slots = memory_slots.min(segments);
-        let table = Table::new(segments, memory_slots, disk_slots, &costs, Effort::Full);
+        let table = Arc::new(Table::new(segments, memory_slots, disk_slots, &costs, Effort::Full));
         Ok(TwoLevel { segments, memory_slots, table })
     }
 

@@ -316,7 +316,7 @@ mod tests {
     /// The cost of the schedule that is made from a table.
     fn played(n: usize, memory_slots: usize, disk_slots: Option<usize>, costs: Costs, effort: Effort) -> f64 {
         let table = Table::new(n, memory_slots, disk_slots, &costs, effort);
-        let game = TwoLevel { segments: n, memory_slots, table };
+        let game = TwoLevel { segments: n, memory_slots, table: table.into() };
         let tasks = Tasks::new(game, Segments::new(n, 1).expect("some steps"));
         crate::Machine::play(n, tasks).expect("a legal schedule").cost(&costs)
     }
