@@ -11,16 +11,37 @@ mod axes;
 mod error;
 mod ffi;
 mod gathers;
+mod gradient;
 mod head;
 mod model;
 mod public_file;
 mod publish;
+mod raw;
 mod reader;
+mod restart;
+mod run;
+mod spill;
 
 pub use arrays::{LabelledArray, list_datasets, read_array};
 pub use error::StorageError;
 pub use gathers::{GatherFile, GatherWriter};
+pub use gradient::{GradientRecord, write_gradient};
 pub use head::{Head, utc_text};
 pub use model::{Field, NamedField, read_field, read_model, write_fields, write_model};
 pub use public_file::{Axis, Label, Precision, PublicFile, SCHEMA_VERSION};
 pub use publish::{file_hash, write_text};
+pub use raw::{RawLayout, RawNumber, read_npy_model, read_npy_series, read_raw_model};
+pub use restart::{Restart, load_restart, save_restart};
+pub use run::{RunEntry, RunRecord, publish_run, read_run};
+pub use spill::{STAGING_STATES, SpillStore};
+
+/// Free bytes of the file system of a path, as far as the system tells.
+pub fn free_bytes(path: &std::path::Path) -> Option<u64> {
+    ffi::free_bytes(path).ok()
+}
+
+/// Version of the HDF5 library in use.
+pub fn hdf5_version() -> String {
+    let (major, minor, release) = hdf5::library_version();
+    format!("{major}.{minor}.{release}")
+}

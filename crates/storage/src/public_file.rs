@@ -18,6 +18,7 @@ use crate::error::StorageError;
 use crate::ffi::{self, BackReference};
 use crate::head::{Head, utc_text};
 use crate::publish::Beside;
+use crate::reader::unlocked;
 
 /// Version of the layout of public files; readers refuse later ones.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -114,7 +115,8 @@ impl PublicFile {
     /// [`StorageError::Io`], [`StorageError::Hdf5`] where the folder cannot be written.
     pub fn create(target: &Path, format: &str, head: &Head) -> Result<Self, StorageError> {
         let beside = Beside::new(target)?;
-        let file = File::create_excl(beside.path()).map_err(|e| StorageError::hdf5(target, "create the file", &e))?;
+        let created = unlocked().create_excl(beside.path());
+        let file = created.map_err(|e| StorageError::hdf5(target, "create the file", &e))?;
         let public = PublicFile { file, lengths: BTreeMap::new(), references: BTreeMap::new(), beside };
         let created = utc_text(SystemTime::now());
         for (name, text) in [

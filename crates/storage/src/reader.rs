@@ -15,8 +15,7 @@ const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 /// Longest text attribute of fixed length that is read whole; nobody names a unit with more.
 const FIXED_TEXT: usize = 1024;
 
-/// An HDF5 file open for reading. Published files never change in place, so no lock is taken where the library lets
-/// us choose: any number of ranks may read at once, also on file systems without locks.
+/// An HDF5 file open for reading; any number of ranks may read it at once, also on file systems without locks.
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub path: PathBuf,
@@ -37,7 +36,7 @@ impl Reader {
             }
             Err(e) => return Err(StorageError::io(path, "read", e)),
         };
-        match open_unlocked(path) {
+        match unlocked().open(path) {
             Ok(file) => Ok(Reader { path: path.into(), file }),
             Err(e) => {
                 let (path, reason) = (path.to_path_buf(), e.to_string());
@@ -192,14 +191,14 @@ fn first<T: std::fmt::Display>(texts: Vec<T>) -> Option<String> {
     texts.first().map(|t| t.to_string())
 }
 
-#[cfg(hdf5_file_locking)]
-fn open_unlocked(path: &Path) -> hdf5::Result<File> {
-    File::with_options().with_fapl(|access| access.file_locking(false)).open(path)
-}
-
-#[cfg(not(hdf5_file_locking))]
-fn open_unlocked(path: &Path) -> hdf5::Result<File> {
-    File::open(path)
+/// Opens and creates files without locking them, where the library lets us choose. No file of ours needs a lock: a
+/// file being written has a private name, and a published one never changes in place.
+pub(crate) fn unlocked() -> hdf5::FileBuilder {
+    #[cfg_attr(not(hdf5_file_locking), allow(unused_mut))]
+    let mut builder = File::with_options();
+    #[cfg(hdf5_file_locking)]
+    builder.with_fapl(|access| access.file_locking(false));
+    builder
 }
 
 fn starts_as_hdf5(path: &Path) -> io::Result<bool> {
