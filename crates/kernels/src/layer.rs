@@ -55,17 +55,20 @@ fn curvature<T: Real, const R: usize, const FMA: bool>(c0: T, c: &[T; R], rows: 
 /// Weights of an axis, without the centre.
 #[inline(always)]
 fn weights<T: Real, const R: usize>(w: &[T; crate::MAX_RADIUS + 1]) -> [T; R] {
-    std::array::from_fn(|k| w[k + 1])
+    let mut out = [T::ZERO; R];
+    out.copy_from_slice(&w[1..=R]);
+    out
 }
 
 /// The rows that [`Neighbours`] wants, from the caller's list of `2R + 1` rows in order.
 #[inline(always)]
 fn neighbours<'a, T, const R: usize>(rows: &[&'a [T]], n: usize) -> Neighbours<'a, T, R> {
-    Neighbours {
-        centre: &rows[R][..n],
-        minus: std::array::from_fn(|k| &rows[R - 1 - k][..n]),
-        plus: std::array::from_fn(|k| &rows[R + 1 + k][..n]),
+    let (mut minus, mut plus) = ([&rows[0][..0]; R], [&rows[0][..0]; R]);
+    for k in 0..R {
+        minus[k] = &rows[R - 1 - k][..n];
+        plus[k] = &rows[R + 1 + k][..n];
     }
+    Neighbours { centre: &rows[R][..n], minus, plus }
 }
 
 /// `ψ ← b ψ + a D p` for a row in the layer of axis x or y; `p` lists the `2R + 1` rows across.
@@ -137,8 +140,10 @@ pub(crate) fn adjoint_psi_row<T: Real, const R: usize, const FMA: bool>(
     let n = p.len();
     let (v, z) = (neighbours::<T, R>(v, n), neighbours::<T, R>(z, n));
     let d = weights::<T, R>(&stencil.first[axis]);
-    let a_minus: [T; R] = std::array::from_fn(|k| a[R - 1 - k]);
-    let a_plus: [T; R] = std::array::from_fn(|k| a[R + 1 + k]);
+    let (mut a_minus, mut a_plus) = ([T::ZERO; R], [T::ZERO; R]);
+    for k in 0..R {
+        (a_minus[k], a_plus[k]) = (a[R - 1 - k], a[R + 1 + k]);
+    }
     for i in 0..n {
         let mut sum = T::ZERO;
         for k in 0..R {
@@ -164,10 +169,12 @@ pub(crate) fn adjoint_layer_row<T: Real, const R: usize, const FMA: bool>(
     let (z, p) = (neighbours::<T, R>(z, n), neighbours::<T, R>(p, n));
     let (c, d) = (&stencil.second[axis], &stencil.first[axis]);
     let centre = c[0] * a[R];
-    let c_minus: [T; R] = std::array::from_fn(|k| c[k + 1] * a[R - 1 - k]);
-    let c_plus: [T; R] = std::array::from_fn(|k| c[k + 1] * a[R + 1 + k]);
-    let d_minus: [T; R] = std::array::from_fn(|k| d[k + 1] * a[R - 1 - k]);
-    let d_plus: [T; R] = std::array::from_fn(|k| d[k + 1] * a[R + 1 + k]);
+    let (mut c_minus, mut c_plus, mut d_minus, mut d_plus) = ([T::ZERO; R], [T::ZERO; R], [T::ZERO; R], [T::ZERO; R]);
+    for k in 0..R {
+        let (before, behind) = (a[R - 1 - k], a[R + 1 + k]);
+        (c_minus[k], c_plus[k]) = (c[k + 1] * before, c[k + 1] * behind);
+        (d_minus[k], d_plus[k]) = (d[k + 1] * before, d[k + 1] * behind);
+    }
     for i in 0..n {
         let mut sum = centre * z.centre[i];
         for k in 0..R {

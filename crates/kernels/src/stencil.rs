@@ -57,11 +57,13 @@ impl<'a, T, const R: usize> Neighbours<'a, T, R> {
     /// The `n` points from index `start` of a field, and those `k · stride` before and behind.
     #[inline(always)]
     pub fn of(field: &'a [T], start: usize, stride: usize, n: usize) -> Self {
-        Neighbours {
-            centre: &field[start..][..n],
-            minus: std::array::from_fn(|k| &field[start - (k + 1) * stride..][..n]),
-            plus: std::array::from_fn(|k| &field[start + (k + 1) * stride..][..n]),
+        // Plain loops, here and below: with `array::from_fn` the compiler loses sight of the lengths and keeps checks.
+        let (mut minus, mut plus) = ([&field[..0]; R], [&field[..0]; R]);
+        for k in 0..R {
+            minus[k] = &field[start - (k + 1) * stride..][..n];
+            plus[k] = &field[start + (k + 1) * stride..][..n];
         }
+        Neighbours { centre: &field[start..][..n], minus, plus }
     }
 }
 
@@ -86,9 +88,14 @@ pub(crate) fn laplacian_row<T: Real, const R: usize, const AXES: usize, const FM
     let z = Neighbours::<T, R>::of(field, start, 1, n);
     let x = Neighbours::<T, R>::of(field, start, strides[0], n);
     let y = Neighbours::<T, R>::of(field, start, if AXES == 2 { strides[1] } else { 1 }, n);
-    let cx: [T; R] = std::array::from_fn(|k| stencil.second[0][k + 1]);
-    let cy: [T; R] = std::array::from_fn(|k| stencil.second[1][k + 1]);
-    let cz: [T; R] = std::array::from_fn(|k| stencil.second[2][k + 1]);
+    let (mut cx, mut cy, mut cz) = ([T::ZERO; R], [T::ZERO; R], [T::ZERO; R]);
+    for k in 0..R {
+        (cx[k], cy[k], cz[k]) = (stencil.second[0][k + 1], stencil.second[1][k + 1], stencil.second[2][k + 1]);
+        // What is known about the slices, once more where the loops over points can see it.
+        for rows in [&x, &y, &z] {
+            assert!(rows.minus[k].len() == n && rows.plus[k].len() == n);
+        }
+    }
     let c0 = stencil.centre;
     for i in 0..n {
         let mut sum = c0 * z.centre[i];

@@ -1,2 +1,21 @@
+//! Treewave: full-waveform inversion for seismic imaging.
+//!
+//! This crate is the program: command line, configuration, workflows, pictures. The numerics are in the crates below.
+#![forbid(unsafe_code)]
+
+pub mod band;
+pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod logging;
+pub mod memory;
+pub mod observed;
 pub mod plot;
+pub mod provenance;
+pub mod record;
+pub mod report;
+pub mod resume;
+pub mod reversal;
+pub mod session;
+pub mod stage;
+pub mod study;

@@ -400,11 +400,12 @@ impl<T: Real + Send + Sync> Acoustic<T> {
     /// The filter coefficients `a` across axis x or y around cell `i`; 0 where there is no layer.
     #[inline(always)]
     fn coefficients_across(&self, axis: usize, i: usize) -> [T; 2 * MAX_RADIUS + 1] {
-        std::array::from_fn(|k| {
-            let place = (i + k).checked_sub(self.layout.radius);
-            let s = place.and_then(|i| self.layout.in_layer(axis, i));
-            s.map_or(T::ZERO, |s| self.profiles[axis].a[s])
-        })
+        let mut a = [T::ZERO; 2 * MAX_RADIUS + 1];
+        for (k, to) in a[..2 * self.layout.radius + 1].iter_mut().enumerate() {
+            let s = (i + k).checked_sub(self.layout.radius).and_then(|i| self.layout.in_layer(axis, i));
+            *to = s.map_or(T::ZERO, |s| self.profiles[axis].a[s]);
+        }
+        a
     }
 
     /// Calls `body(end, first, second)` for each end of a row with a layer of axis z and its memory variables.
@@ -432,7 +433,11 @@ impl<'a, T> Across<'a, T> {
     #[inline(always)]
     fn new(radius: usize, row: impl Fn(i64) -> &'a [T]) -> Self {
         let len = 2 * radius + 1;
-        Across { rows: std::array::from_fn(|k| if k < len { row(k as i64 - radius as i64) } else { &[] }), len }
+        let mut rows: [&[T]; 2 * MAX_RADIUS + 1] = [&[]; 2 * MAX_RADIUS + 1];
+        for (k, to) in rows[..len].iter_mut().enumerate() {
+            *to = row(k as i64 - radius as i64);
+        }
+        Across { rows, len }
     }
     #[inline(always)]
     fn as_slice(&self) -> &[&'a [T]] {

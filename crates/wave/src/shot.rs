@@ -193,16 +193,23 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
 
     /// Models the shot: traces in Pa, `(trace, time)`.
     pub fn simulate(&self) -> Result<Vec<f64>, WaveError> {
-        Ok(self.simulate_scalars()?.iter().map(|p| p.value()).collect())
+        // Scaled back in f64: what the wavelet makes tiny or huge would not fit into an f32.
+        Ok(self.physical_traces(&self.record_all()?))
     }
 
     /// Models the shot on any scalar: traces in Pa with their derivatives, `(trace, time)`.
     pub fn simulate_scalars(&self) -> Result<Vec<T>, WaveError> {
-        let (mut state, mut output, mut work) = (State::new(&self.acoustic.layout), self.new_output(), self.new_work());
-        self.run(0..self.steps, &mut state, None, Some(&mut output), &mut work)?;
+        let output = self.record_all()?;
         let half = self.exponent / 2;
         let scale = [half, self.exponent - half].map(|e| T::from_f64(2f64.powi(e)));
         Ok(self.by_trace(&output).map(|p| p * scale[0] * scale[1]).collect())
+    }
+
+    /// Runs all steps from rest.
+    fn record_all(&self) -> Result<Traces<T>, WaveError> {
+        let (mut state, mut output, mut work) = (State::new(&self.acoustic.layout), self.new_output(), self.new_work());
+        self.run(0..self.steps, &mut state, None, Some(&mut output), &mut work)?;
+        Ok(output)
     }
 
     /// Scaled samples in the order `(trace, time)`.

@@ -1,0 +1,293 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Full-waveform inversion for seismic imaging.
+///
+/// Shots are distributed over MPI ranks, the wavefield history is visited backwards by Treeverse-family schedules, and
+/// results have the same bits on any layout.
+#[derive(Debug, Parser)]
+#[command(name = "treewave", version, max_term_width = 120)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Options of all verbs.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// Threads per rank; default: parallel.threads_per_rank of the configuration, else the processors of the rank
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Say less: warnings and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more; twice: everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Write the log to this file as well
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Override a key of the configuration, e.g. --set time.duration_s=2.5
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Directory of the results; overrides run.output
+    #[arg(long, global = true, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a commented configuration with all it needs, ready to run
+    ///
+    /// Example: treewave new first --template quickstart
+    New {
+        /// Directory to create
+        directory: PathBuf,
+        /// quickstart, circle, marmousi or overthrust
+        #[arg(long, default_value = "quickstart")]
+        template: String,
+    },
+    /// Check configuration, data, geometry, stability and sampling; compute nothing
+    ///
+    /// Example: treewave check case.toml
+    Check {
+        /// Configuration
+        #[arg(required_unless_present = "schema")]
+        config: Option<PathBuf>,
+        /// Print the JSON schema of configurations, for editors
+        #[arg(long)]
+        schema: bool,
+    },
+    /// Tell memory and disk per rank, the reversal schedule and the time of a gradient
+    ///
+    /// Example: treewave plan case.toml --ranks 4 --threads 8
+    Plan {
+        /// Configuration
+        config: PathBuf,
+        /// Number of MPI ranks to plan for
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        ranks: u32,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make an HDF5 model of a raw binary or npy file
+    ///
+    /// Example: treewave import vp.bin --shape 461,151 --spacing-m 20 -o model.h5
+    Import(Import),
+    /// Model all shots of the survey on model.start (or model.true) and write the gathers
+    ///
+    /// Example: mpirun -n 4 treewave simulate case.toml -o gathers.h5
+    Simulate {
+        /// Configuration
+        config: PathBuf,
+        /// Gather file; default: simulated.h5 in the output directory
+        #[arg(short, value_name = "FILE")]
+        o: Option<PathBuf>,
+        /// Which model of the configuration
+        #[arg(long, default_value = "start")]
+        model: WhichModel,
+    },
+    /// Compute misfit and gradient at the start model
+    ///
+    /// Example: mpirun -n 4 treewave gradient case.toml -o gradient.h5
+    Gradient {
+        /// Configuration
+        config: PathBuf,
+        /// Result; default: gradient.h5 in the output directory
+        #[arg(short, value_name = "FILE")]
+        o: Option<PathBuf>,
+    },
+    /// Test the gradient of this very set-up: dot products, Taylor remainders
+    ///
+    /// Example: treewave gradcheck case.toml
+    Gradcheck {
+        /// Configuration
+        config: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Invert: the main job; run again on the same output directory, it goes on where it stopped
+    ///
+    /// Example: mpirun -n 4 treewave invert case.toml
+    Invert {
+        /// Configuration
+        config: PathBuf,
+    },
+    /// Tell how far a run is, from any node, while it runs
+    ///
+    /// Example: treewave status runs/marmousi
+    Status {
+        /// Output directory of the run
+        run: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Draw a model, gradient, gather or the convergence as a PNG picture
+    ///
+    /// Example: treewave plot runs/marmousi/run.h5 --dataset vp -o vp.png
+    Plot(Plot),
+    /// Play the reversal games: counts or the list of actions
+    ///
+    /// Example: treewave pebbles --strategy revolve --steps 100 --snapshots 5 --json
+    Pebbles(Pebbles),
+    /// Measure the speed of the kernels next to the bandwidth of the machine
+    ///
+    /// Example: treewave bench --dims 3 --size 256 --order 8 --threads 2
+    Bench(Bench),
+    /// Tell what this build and this machine offer
+    ///
+    /// Example: treewave doctor
+    Doctor {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A model of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WhichModel {
+    /// model.start
+    Start,
+    /// model.true
+    True,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Raw binary (.bin, .raw, …) or .npy file
+    pub file: PathBuf,
+    /// HDF5 model to write
+    #[arg(short, value_name = "FILE")]
+    pub o: PathBuf,
+    /// Points per axis, nx,nz or nx,ny,nz; an npy file knows its own
+    #[arg(long, value_delimiter = ',', value_name = "N,N")]
+    pub shape: Vec<usize>,
+    /// Spacing in m: one number, or one per axis
+    #[arg(long, value_delimiter = ',', required = true, value_name = "H")]
+    pub spacing_m: Vec<f64>,
+    /// Position of the first point in m: one number, or one per axis
+    #[arg(long, value_delimiter = ',', default_value = "0", allow_negative_numbers = true, value_name = "O")]
+    pub origin_m: Vec<f64>,
+    /// Factor to m/s: 1000 for km/s
+    #[arg(long, default_value_t = 1.0)]
+    pub scale: f64,
+    /// Numbers in a raw file
+    #[arg(long, default_value = "f32-le")]
+    pub dtype: RawType,
+    /// Axis whose points follow each other in the file
+    #[arg(long, default_value = "z")]
+    pub fastest: FastestAxis,
+}
+
+/// Number formats of raw files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RawType {
+    F32Le,
+    F32Be,
+    F64Le,
+    F64Be,
+}
+
+/// The axis that varies fastest in a raw file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FastestAxis {
+    Z,
+    X,
+}
+
+/// Arguments of `plot`.
+#[derive(Debug, Args)]
+pub struct Plot {
+    /// Any HDF5 file of Treewave
+    pub file: PathBuf,
+    /// Dataset; default: the one that the file is about
+    #[arg(long)]
+    pub dataset: Option<String>,
+    /// Picture to write
+    #[arg(short, value_name = "FILE.png")]
+    pub o: PathBuf,
+    /// Iteration of a history; default: the last
+    #[arg(long)]
+    pub iteration: Option<usize>,
+    /// Shot of a gather file
+    #[arg(long, default_value_t = 0)]
+    pub shot: usize,
+    /// y in m of the section through a 3-D model; default: the middle
+    #[arg(long)]
+    pub y_m: Option<f64>,
+    /// Velocity logs at these x in m instead of a picture of the models
+    #[arg(long, value_delimiter = ',', value_name = "X,X")]
+    pub logs_at_m: Vec<f64>,
+}
+
+/// Arguments of `pebbles`.
+#[derive(Debug, Args)]
+pub struct Pebbles {
+    /// treeverse, revolve, two-level or store-all
+    #[arg(long)]
+    pub strategy: String,
+    /// Steps to reverse
+    #[arg(long)]
+    pub steps: usize,
+    /// Snapshots with the initial state; for treeverse the paper's δ
+    #[arg(long)]
+    pub snapshots: Option<usize>,
+    /// Memory slots of two-level
+    #[arg(long)]
+    pub memory_slots: Option<usize>,
+    /// Disk slots of two-level; default: as many as are useful
+    #[arg(long)]
+    pub disk_slots: Option<usize>,
+    /// Costs of two-level: forward step, adjoint step with its own forward step, write, read
+    #[arg(long, value_delimiter = ',', value_name = "UF,UB,WD,RD")]
+    pub costs: Vec<f64>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// List the actions as well
+    #[arg(long)]
+    pub actions: bool,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Wave equation
+    #[arg(long, default_value = "acoustic", value_parser = ["acoustic"])]
+    pub equation: String,
+    /// Dimensions
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub dims: u8,
+    /// Model points per axis, without the layer of 20 cells
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(16..=20000))]
+    pub size: u32,
+    /// Space order
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(2..=16))]
+    pub order: u8,
+    /// Precision
+    #[arg(long, default_value = "f32", value_parser = ["f32", "f64"])]
+    pub precision: String,
+    /// Time a gradient with every step in memory as well
+    #[arg(long)]
+    pub gradient: bool,
+    /// Time steps; default: about two seconds' worth
+    #[arg(long)]
+    pub steps: Option<usize>,
+    /// Repetitions; the median counts
+    #[arg(long, default_value_t = 5)]
+    pub repetitions: usize,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,237 @@
+//! `treewave invert`: the main job.
+
+use treewave_core::{Event, Observer};
+use treewave_inversion::optimizer::{
+    Bounds, Evaluation, EvaluationError, IterationReport, Lbfgs, LbfgsOptions, Objective, StepError, StopReason,
+};
+use treewave_inversion::{Control, Evaluated, ExperimentError, Parameter};
+use treewave_reversal::Log;
+use treewave_wave::Scalar;
+
+use super::with_precision;
+use crate::config::keys;
+use crate::record::{Entry, Record};
+use crate::report::{bytes_text, plan_text};
+use crate::resume::{Point, Resume};
+use crate::session::Session;
+use crate::stage::StageSetup;
+use crate::study::{Study, misconfigured};
+
+/// Carries the verb out; exit code 0 also where a line search could go no further.
+///
+/// # Errors
+/// Code 2 if the run in the output directory is another one; those of the set-up and the evaluations; a request to stop.
+pub fn run(session: &Session, study: &Study) -> Result<i32, ExperimentError> {
+    with_precision!(study, invert(session, study))
+}
+
+/// The misfit as the optimiser sees it.
+struct Misfit<'a, T: Scalar> {
+    setup: &'a StageSetup<'a, T>,
+    control: &'a Control,
+    session: &'a Session,
+    label: String,
+    /// Evaluated points that may become the accepted one: the lowest since the last iteration, and the last.
+    lowest: Option<(Vec<f64>, Evaluated)>,
+    last: Option<(Vec<f64>, Evaluated)>,
+    /// What all reversals of this process did.
+    log: &'a mut Log,
+}
+
+impl<T: Scalar> Misfit<'_, T> {
+    /// The evaluation at a point, if it is at hand.
+    fn known(&self, x: &[f64]) -> Option<&Evaluated> {
+        let held = [&self.last, &self.lowest].into_iter().flatten();
+        held.into_iter().find(|(known, _)| known == x).map(|(_, evaluated)| evaluated)
+    }
+
+    fn evaluated(&mut self, x: &[f64]) -> Result<Evaluated, ExperimentError> {
+        if let Some(known) = self.known(x) {
+            return Ok(known.clone());
+        }
+        self.session.progress.begin(&self.label, self.setup.shots.len());
+        let evaluated = self.setup.evaluate(&self.control.vp(x))?;
+        self.log.merge(&evaluated.log);
+        if let Some(previous) = self.last.replace((x.to_vec(), evaluated.clone())) {
+            let lower = |(_, held): &(Vec<f64>, Evaluated)| held.misfit <= previous.1.misfit;
+            if !self.lowest.as_ref().is_some_and(lower) {
+                self.lowest = Some(previous);
+            }
+        }
+        Ok(evaluated)
+    }
+}
+
+impl<T: Scalar> Objective for Misfit<'_, T> {
+    type Failure = ExperimentError;
+
+    fn evaluate(&mut self, x: &[f64]) -> Result<Evaluation, EvaluationError<ExperimentError>> {
+        let evaluated = self.evaluated(x).map_err(EvaluationError::Fatal)?;
+        let gradient = self.control.gradient(x, &evaluated.gradient_vp);
+        Ok(Evaluation { value: evaluated.misfit, gradient })
+    }
+}
+
+fn invert<T: Scalar>(session: &Session, study: &Study) -> Result<i32, ExperimentError> {
+    let resume = session.cluster.agree(Resume::open(study, session))?;
+    let (mut record, mut point) = match resume {
+        Some((record, point)) => {
+            session.progress.line(&format!("going on after iteration {}", record.iteration()));
+            (record, Some(point))
+        }
+        None => (Record::new(study, session), None),
+    };
+    let first = point.as_ref().map_or(0, |point| point.stage);
+    let mut stopped_because = None;
+    for stage in first..study.config.stages.len() {
+        let from = point.take();
+        if from.as_ref().is_some_and(|from| from.ended) {
+            continue;
+        }
+        stopped_because = run_stage::<T>(session, study, stage, &mut record, from)?;
+    }
+    let reason = stopped_because.map_or("all iterations were made".to_string(), |reason| reason.to_string());
+    let finished = if session.leads() { record.finish(study, &reason) } else { Ok(()) };
+    session.cluster.agree(finished)?;
+    let summary = record.summary();
+    session.progress.line(&format!("done: {reason}; {summary}"));
+    Ok(0)
+}
+
+/// Runs a stage to its end; why it ended early, if it did.
+fn run_stage<T: Scalar>(
+    session: &Session,
+    study: &Study,
+    stage: usize,
+    record: &mut Record,
+    from: Option<Point>,
+) -> Result<Option<StopReason>, ExperimentError> {
+    let setup = StageSetup::<T>::new(study, session, stage)?;
+    let options = &study.config.stages[stage];
+    let band = options.lowpass_hz.map_or("full band".to_string(), |f| format!("below {f} Hz"));
+    session.progress.line(&format!("stage {stage}: {band}, {}", plan_text(&setup.plan)));
+    let base = from.as_ref().map_or_else(|| record.last_vp(study), |from| from.base.clone());
+    let control = Control::new(
+        parameter(study.config.optimizer.parameter),
+        study.grid(),
+        &base,
+        study.frozen.clone(),
+        study.bounds_m_per_s,
+        options.smooth_m,
+    );
+    let mut log = Log::default();
+    let mut misfit = Misfit {
+        setup: &setup,
+        control: &control,
+        session,
+        label: format!("stage {stage}"),
+        lowest: None,
+        last: None,
+        log: &mut log,
+    };
+    let (mut state, preconditioner) = match from {
+        Some(from) => (from.state, from.preconditioner),
+        None => {
+            let start = control.start();
+            let evaluated = misfit.evaluated(&start)?;
+            if record.is_empty() {
+                record.push(Entry::start(study, &evaluated, stage, session.progress.seconds()));
+            }
+            let diagonal = preconditioner(study, &control, &evaluated);
+            let fresh = optimizer(study, &control, stage, &diagonal)?.start(start).map_err(misconfigured)?;
+            (fresh, diagonal)
+        }
+    };
+    let lbfgs = optimizer(study, &control, stage, &preconditioner)?;
+    while state.iterations() < options.iterations as u64 {
+        let report = match lbfgs.step(&mut state, &mut misfit) {
+            Ok(report) => report,
+            Err(StepError::Fatal(error)) => return Err(error),
+            Err(error) => return Err(misconfigured(error).into()),
+        };
+        report.messages.iter().for_each(|message| session.progress.event(Event::Message(format!("  {message}"))));
+        let moved = report.step_length > 0.0;
+        if moved {
+            let evaluated = misfit.known(state.x()).cloned();
+            let entry =
+                Entry::iteration(study, &control, &state, evaluated, &report, stage, session.progress.seconds());
+            record.push(entry);
+            (misfit.lowest, misfit.last) = (None, misfit.last.take().filter(|(x, _)| x == state.x()));
+        }
+        let point = Point {
+            stage,
+            ended: report.stopped_because.is_some(),
+            base: base.clone(),
+            preconditioner: preconditioner.clone(),
+            state: state.clone(),
+        };
+        let saved = if session.leads() { record.save(study, &point) } else { Ok(()) };
+        session.cluster.agree(saved)?;
+        session.progress.line(&iteration_text(record, &report));
+        if report.stopped_because.is_some() {
+            say_log(session, misfit.log);
+            return Ok(report.stopped_because);
+        }
+    }
+    say_log(session, misfit.log);
+    Ok(None)
+}
+
+fn iteration_text(record: &Record, report: &IterationReport) -> String {
+    let error = record.last_model_error().map_or(String::new(), |e| format!(", model error {e:.4}"));
+    format!(
+        "iteration {:3}  J = {:.6e}  |g| = {:.3e}  step {:.2} %  {} evaluations{error}",
+        record.iteration(),
+        report.value,
+        report.projected_gradient_norm,
+        report.step_percent,
+        report.evaluations,
+    )
+}
+
+fn say_log(session: &Session, log: &Log) {
+    session.progress.line(&format!(
+        "  reversal: {:.2} forward steps per step, {} written to disk, {:.1} s waited for it",
+        log.recompute_factor(),
+        bytes_text(log.bytes_written),
+        log.seconds_waited,
+    ));
+}
+
+fn parameter(parameter: keys::Parameter) -> Parameter {
+    match parameter {
+        keys::Parameter::Vp => Parameter::Vp,
+        keys::Parameter::Slowness2 => Parameter::Slowness2,
+        keys::Parameter::LogVp => Parameter::LogVp,
+    }
+}
+
+fn optimizer(study: &Study, control: &Control, stage: usize, diagonal: &[f64]) -> Result<Lbfgs, ExperimentError> {
+    let (common, options) = (&study.config.optimizer, &study.config.stages[stage]);
+    let (lower, upper) = control.bounds();
+    let bounds = Bounds::new(lower, upper).map_err(misconfigured)?;
+    let options = LbfgsOptions {
+        memory: common.memory,
+        max_step_percent: options.max_step_percent,
+        gradient_tolerance: common.gradient_tolerance,
+        decrease_tolerance: common.decrease_tolerance,
+        max_evaluations: options.max_evaluations.map_or(u64::MAX, |n| n as u64),
+        ..LbfgsOptions::default()
+    };
+    Ok(Lbfgs::new(options, bounds, Some(diagonal.to_vec())).map_err(misconfigured)?)
+}
+
+/// Diagonal of an approximate inverse Hessian of the controls: one over the source illumination, with a floor; frozen
+/// cells, which never move, have 1.
+fn preconditioner(study: &Study, control: &Control, evaluated: &Evaluated) -> Vec<f64> {
+    let illumination = &evaluated.illumination;
+    let cells = illumination.iter().zip(&study.frozen).filter(|(_, frozen)| !**frozen);
+    let largest = cells.map(|(i, _)| *i).fold(0.0, f64::max);
+    let inverse: Vec<f64> = match study.config.precondition.illumination_floor {
+        Some(floor) if largest > 0.0 => illumination.iter().map(|i| 1.0 / (i / largest + floor)).collect(),
+        _ => vec![1.0; illumination.len()],
+    };
+    let mut diagonal = control.inverse_hessian(&inverse);
+    diagonal.iter_mut().zip(&study.frozen).filter(|(_, frozen)| **frozen).for_each(|(d, _)| *d = 1.0);
+    diagonal
+}

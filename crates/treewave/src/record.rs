@@ -1,0 +1,194 @@
+//! The history of a run, and how it is published.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use treewave_cluster::Failure;
+use treewave_inversion::optimizer::{IterationReport, LbfgsState};
+use treewave_inversion::{Control, Evaluated};
+use treewave_storage::{RunEntry, RunRecord, publish_run, write_text};
+
+use crate::provenance;
+use crate::resume::{Point, no_entry, save_point};
+use crate::session::Session;
+use crate::study::{Study, unwritable};
+
+/// Above this size of a run file, iterations become files of their own.
+const LARGE_BYTES: u64 = 1 << 30;
+
+/// One iteration as it goes into the run file; iteration 0 is the start model.
+pub struct Entry;
+
+impl Entry {
+    /// The start model and its misfit.
+    pub fn start(study: &Study, evaluated: &Evaluated, stage: usize, wall_s: f64) -> RunEntry {
+        entry(study, study.start.vp_m_per_s().to_vec(), Some(evaluated), evaluated.misfit, stage, wall_s)
+    }
+
+    /// An accepted iteration.
+    pub fn iteration(
+        study: &Study,
+        control: &Control,
+        state: &LbfgsState,
+        evaluated: Option<Evaluated>,
+        report: &IterationReport,
+        stage: usize,
+        wall_s: f64,
+    ) -> RunEntry {
+        let vp = control.vp(state.x());
+        RunEntry {
+            gradient_norm: report.projected_gradient_norm,
+            step_percent: report.step_percent,
+            evaluations: report.evaluations,
+            ..entry(study, vp, evaluated.as_ref(), report.value, stage, wall_s)
+        }
+    }
+}
+
+fn entry(
+    study: &Study,
+    vp: Vec<f64>,
+    evaluated: Option<&Evaluated>,
+    misfit: f64,
+    stage: usize,
+    wall_s: f64,
+) -> RunEntry {
+    let shots = study.survey.shots.len();
+    let mut misfit_per_shot = vec![f64::NAN; shots];
+    if let Some(evaluated) = evaluated {
+        let used = study.config.stages[stage].shots.pick(shots).unwrap_or_default();
+        used.iter().zip(&evaluated.misfit_per_shot).for_each(|(&shot, &misfit)| misfit_per_shot[shot] = misfit);
+    }
+    let model_error = study.truth.as_ref().map(|truth| relative_difference(&vp, truth.vp_m_per_s()));
+    let gradient = evaluated.map_or_else(|| vec![0.0; vp.len()], |evaluated| evaluated.gradient_vp.clone());
+    RunEntry {
+        vp,
+        gradient,
+        misfit,
+        gradient_norm: 0.0,
+        step_percent: 0.0,
+        evaluations: 1,
+        stage: stage as u64,
+        wall_s,
+        misfit_per_shot,
+        model_error,
+    }
+}
+
+/// `‖a − b‖ / ‖b‖`.
+fn relative_difference(a: &[f64], b: &[f64]) -> f64 {
+    let difference: f64 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
+    (difference / b.iter().map(|b| b * b).sum::<f64>()).sqrt()
+}
+
+/// The run so far; the same on all ranks, published by rank 0.
+pub struct Record {
+    run: RunRecord,
+    /// Seconds of earlier processes of this run.
+    before_s: f64,
+}
+
+impl Record {
+    /// An empty run.
+    pub fn new(study: &Study, session: &Session) -> Self {
+        let run = RunRecord {
+            grid: study.grid().clone(),
+            vp_start: study.start.vp_m_per_s().to_vec(),
+            vp_true: study.truth.as_ref().map(|truth| truth.vp_m_per_s().to_vec()),
+            entries: Vec::new(),
+            config: study.config.to_toml(),
+            provenance: provenance::layout(session.cluster.as_ref(), session.threads, session.path),
+        };
+        Record { run, before_s: 0.0 }
+    }
+
+    /// A run that goes on.
+    pub fn resumed(run: RunRecord) -> Self {
+        let before_s = run.entries.last().map_or(0.0, |entry| entry.wall_s);
+        Record { run, before_s }
+    }
+
+    /// The run itself.
+    pub fn into_run(self) -> RunRecord {
+        self.run
+    }
+    /// Whether not even the start model was evaluated.
+    pub fn is_empty(&self) -> bool {
+        self.run.entries.is_empty()
+    }
+    /// Iterations accepted.
+    pub fn iteration(&self) -> usize {
+        self.run.entries.len().saturating_sub(1)
+    }
+    /// The newest velocities in m/s.
+    pub fn last_vp(&self, study: &Study) -> Vec<f64> {
+        self.run.entries.last().map_or_else(|| study.start.vp_m_per_s().to_vec(), |entry| entry.vp.clone())
+    }
+    /// Relative L2 difference of the newest model and the true one.
+    pub fn last_model_error(&self) -> Option<f64> {
+        self.run.entries.last().and_then(|entry| entry.model_error)
+    }
+    /// Adds an iteration.
+    pub fn push(&mut self, mut entry: RunEntry) {
+        entry.wall_s += self.before_s;
+        self.run.entries.push(entry);
+    }
+    /// All evaluations of the run.
+    fn evaluations(&self) -> u64 {
+        self.run.entries.iter().map(|entry| entry.evaluations).sum()
+    }
+    /// The run in a line.
+    pub fn summary(&self) -> String {
+        let last = self.run.entries.last();
+        let error = last.and_then(|e| e.model_error).map_or(String::new(), |e| format!(", model error {e:.4}"));
+        let misfit = last.map_or(f64::NAN, |e| e.misfit);
+        let seconds = last.map_or(0.0, |e| e.wall_s);
+        format!(
+            "{} iterations, {} gradients, J = {misfit:.6e}{error}, {seconds:.0} s",
+            self.iteration(),
+            self.evaluations()
+        )
+    }
+
+    /// Saves what a restart needs, then publishes the run file and the status.
+    pub fn save(&self, study: &Study, point: &Point) -> Result<(), Failure> {
+        let newest = self.run.entries.last().ok_or_else(no_entry)?;
+        save_point(study, point, newest, self.iteration())?;
+        self.publish(study)?;
+        self.write_status(study, if point.ended { "stage ended" } else { "running" })
+    }
+
+    /// Publishes the end of the run.
+    pub fn finish(&mut self, study: &Study, reason: &str) -> Result<(), Failure> {
+        self.run.provenance.retain(|(name, _)| name != "stopped_because");
+        self.run.provenance.push(("stopped_because".into(), reason.into()));
+        self.publish(study)?;
+        self.write_status(study, "done")
+    }
+
+    fn publish(&self, study: &Study) -> Result<(), Failure> {
+        let head = provenance::head(&format!("{}: inversion", study.config.run.name));
+        publish_run(&run_file(study), &self.run, &head, LARGE_BYTES).map_err(unwritable)
+    }
+
+    fn write_status(&self, study: &Study, state: &str) -> Result<(), Failure> {
+        let last = self.run.entries.last();
+        let status: Value = json!({
+            "state": state,
+            "stage": last.map_or(0, |e| e.stage),
+            "iteration": self.iteration(),
+            "misfit": last.map(|e| e.misfit),
+            "evaluations": self.evaluations(),
+            "model_error": last.and_then(|e| e.model_error),
+            "shots_done": study.survey.shots.len(),
+            "shots_total": study.survey.shots.len(),
+            "seconds": last.map_or(0.0, |e| e.wall_s),
+        });
+        write_text(&study.config.run.output.join("status.json"), &status.to_string()).map_err(unwritable)
+    }
+}
+
+/// The run file of a study.
+pub fn run_file(study: &Study) -> PathBuf {
+    study.config.run.output.join("run.h5")
+}

@@ -1,0 +1,188 @@
+//! Going on with a stopped run.
+//!
+//! After every accepted iteration the state of the optimiser and the newest entry of the run are saved; the run file is
+//! published after that. A run that goes on takes the state, and the entries of the run file up to it.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use treewave_cluster::Failure;
+use treewave_inversion::optimizer::{LbfgsState, SavedState};
+use treewave_storage::{Restart, RunEntry, load_restart, read_run, save_restart};
+
+use crate::config::may_change;
+use crate::record::{Record, run_file};
+use crate::session::Session;
+use crate::study::{BUG, Study, bad_data, misconfigured, unwritable};
+
+/// Where a run stands within its stages.
+pub struct Point {
+    /// Stage, from 0.
+    pub stage: usize,
+    /// Whether the stage has ended before its iterations were made.
+    pub ended: bool,
+    /// Velocities at the start of the stage in m/s.
+    pub base: Vec<f64>,
+    /// Diagonal of the preconditioner of the stage.
+    pub preconditioner: Vec<f64>,
+    /// The optimiser.
+    pub state: LbfgsState,
+}
+
+/// Finds the run in the output directory.
+pub struct Resume;
+
+impl Resume {
+    /// The run and its point, if there is one to go on with.
+    ///
+    /// # Errors
+    /// Code 2 if it is a run of another configuration, with the keys that differ; code 3 if its files are damaged.
+    pub fn open(study: &Study, session: &Session) -> Result<Option<(Record, Point)>, Failure> {
+        let directory = restart_directory(study);
+        let Some(restart) = load_restart(&directory).map_err(bad_data)? else { return Ok(None) };
+        let saved: Value = serde_json::from_str(&restart.text).map_err(bad_data)?;
+        refuse_changes(study, &saved)?;
+        let record = resumed_record(study, session, &restart, &saved)?;
+        Ok(Some((record, point(&restart, &saved)?)))
+    }
+}
+
+fn restart_directory(study: &Study) -> PathBuf {
+    study.config.run.output.join("restart")
+}
+
+/// What defines the result: keys and values of the configuration, and the models that were read.
+fn fingerprint(study: &Study) -> Vec<(String, String)> {
+    let mut list = study.config.physics_fingerprint();
+    let mut hashed = |name: &str, values: &[f64]| {
+        let mut hash = Sha256::new();
+        values.iter().for_each(|v| hash.update(v.to_le_bytes()));
+        let text = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        list.push((name.to_string(), text));
+    };
+    hashed("contents of model.start", study.start.vp_m_per_s());
+    if let Some(truth) = &study.truth {
+        hashed("contents of model.true", truth.vp_m_per_s());
+    }
+    list.push(("version of treewave".into(), env!("CARGO_PKG_VERSION").into()));
+    list
+}
+
+fn refuse_changes(study: &Study, saved: &Value) -> Result<(), Failure> {
+    let now = fingerprint(study);
+    let before = saved["fingerprint"].as_object().ok_or_else(|| bad_data("the restart file has no fingerprint"))?;
+    let mut changes = Vec::new();
+    for (key, value) in &now {
+        match before.get(key).and_then(Value::as_str) {
+            Some(old) if old == value => {}
+            Some(old) if old.len() > 60 => changes.push(format!("{key} has changed")),
+            Some(old) => changes.push(format!("{key} was {old}, is {value}")),
+            None => changes.push(format!("{key} = {value} is new")),
+        }
+    }
+    let gone = |key: &&String| !now.iter().any(|(known, _)| known == *key) && !may_change(key);
+    changes.extend(before.keys().filter(gone).map(|key| format!("{key} is gone")));
+    if changes.is_empty() {
+        return Ok(());
+    }
+    Err(misconfigured(format!(
+        "{} holds a run of another configuration, which cannot go on with this one:\n  {}\nuse another --output, or undo \
+         the changes (iterations, reversal, parallel and output keys may change)",
+        study.config.run.output.display(),
+        changes.join("\n  ")
+    )))
+}
+
+fn array<'a>(restart: &'a Restart, name: &str) -> Result<&'a Vec<f64>, Failure> {
+    let found = restart.arrays.iter().find(|(known, _)| known == name).map(|(_, values)| values);
+    found.ok_or_else(|| bad_data(format!("the restart file has no array {name:?}")))
+}
+
+fn point(restart: &Restart, saved: &Value) -> Result<Point, Failure> {
+    let prefix = "optimizer/";
+    let arrays = restart
+        .arrays
+        .iter()
+        .filter_map(|(name, values)| name.strip_prefix(prefix).map(|name| (name.to_string(), values.clone())));
+    let counts = saved["optimizer"].as_object().into_iter().flatten();
+    let counts = counts.map(|(name, value)| (name.clone(), value.as_u64().unwrap_or(0)));
+    let state = SavedState { arrays: arrays.collect(), counts: counts.collect() };
+    Ok(Point {
+        stage: saved["stage"].as_u64().unwrap_or(0) as usize,
+        ended: saved["ended"].as_bool().unwrap_or(false),
+        base: array(restart, "base")?.clone(),
+        preconditioner: array(restart, "preconditioner")?.clone(),
+        state: LbfgsState::import(state).map_err(bad_data)?,
+    })
+}
+
+/// The entries up to the saved iteration: those of the run file, and the newest from the restart file itself.
+fn resumed_record(study: &Study, session: &Session, restart: &Restart, saved: &Value) -> Result<Record, Failure> {
+    let iteration = saved["iteration"].as_u64().unwrap_or(0) as usize;
+    let number = |key: &str| saved["entry"][key].as_f64().unwrap_or(f64::NAN);
+    let newest = RunEntry {
+        vp: array(restart, "entry/vp")?.clone(),
+        gradient: array(restart, "entry/gradient")?.clone(),
+        misfit: array(restart, "entry/misfit")?[0],
+        gradient_norm: array(restart, "entry/misfit")?[1],
+        step_percent: array(restart, "entry/misfit")?[2],
+        wall_s: array(restart, "entry/misfit")?[3],
+        evaluations: number("evaluations") as u64,
+        stage: number("stage") as u64,
+        misfit_per_shot: array(restart, "entry/misfit_per_shot")?.clone(),
+        model_error: array(restart, "entry/model_error")?.first().copied(),
+    };
+    let mut run = Record::new(study, session).into_run();
+    if iteration > 0 {
+        run.entries = read_run(&run_file(study)).map_err(bad_data)?.entries;
+        if run.entries.len() < iteration {
+            let (found, file) = (run.entries.len(), run_file(study));
+            return Err(bad_data(format!(
+                "{}: the run file has {found} iterations, the restart file needs {iteration}",
+                file.display()
+            )));
+        }
+        run.entries.truncate(iteration);
+    }
+    run.entries.push(newest);
+    Ok(Record::resumed(run))
+}
+
+/// Saves a point and the newest entry.
+///
+/// # Errors
+/// Code 5 if it cannot be written; the state before is untouched then.
+pub fn save_point(study: &Study, point: &Point, entry: &RunEntry, iteration: usize) -> Result<(), Failure> {
+    let optimizer = point.state.export();
+    let mut arrays: Vec<(String, Vec<f64>)> =
+        optimizer.arrays.iter().map(|(name, values)| (format!("optimizer/{name}"), values.to_vec())).collect();
+    let scalars = vec![entry.misfit, entry.gradient_norm, entry.step_percent, entry.wall_s];
+    arrays.extend([
+        ("base".to_string(), point.base.clone()),
+        ("preconditioner".to_string(), point.preconditioner.clone()),
+        ("entry/vp".to_string(), entry.vp.clone()),
+        ("entry/gradient".to_string(), entry.gradient.clone()),
+        ("entry/misfit".to_string(), scalars),
+        ("entry/misfit_per_shot".to_string(), entry.misfit_per_shot.clone()),
+        ("entry/model_error".to_string(), entry.model_error.into_iter().collect()),
+    ]);
+    let text = json!({
+        "stage": point.stage,
+        "ended": point.ended,
+        "iteration": iteration,
+        "optimizer": optimizer.counts.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        "entry": { "evaluations": entry.evaluations, "stage": entry.stage },
+        "fingerprint": fingerprint(study).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+    });
+    let directory = restart_directory(study);
+    std::fs::create_dir_all(&directory).map_err(|e| unwritable(format!("{}: {e}", directory.display())))?;
+    let number = load_restart(&directory).ok().flatten().map_or(0, |restart| restart.number) + 1;
+    let restart = Restart { number, text: text.to_string(), arrays };
+    save_restart(&directory, &restart).map_err(unwritable)
+}
+
+/// A run without a start model cannot be saved: a bug of ours.
+pub fn no_entry() -> Failure {
+    Failure::new(BUG, "a run is saved before its start model was evaluated")
+}

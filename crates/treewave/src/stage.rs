@@ -1,0 +1,132 @@
+//! One stage of a study, set up: band, shots, data, the plan of its reversal.
+
+use treewave_cluster::Failure;
+use treewave_inversion::{Evaluated, Experiment, ExperimentError, Inverse, Misfit};
+use treewave_reversal::{ReversalPlan, SnapshotStore, StoreError};
+use treewave_wave::{Scalar, State};
+
+use crate::band::Band;
+use crate::config::keys::MisfitKind;
+use crate::observed::{Observed, Simulation, observed_file};
+use crate::reversal;
+use crate::session::Session;
+use crate::study::{Study, misconfigured};
+
+type Store<T> = Result<Box<dyn SnapshotStore<State<T>> + Send>, StoreError>;
+
+/// A stage with all that its evaluations need.
+pub struct StageSetup<'a, T: Scalar> {
+    study: &'a Study,
+    session: &'a Session,
+    /// Time axis, wavelet and discrete program.
+    pub band: Band,
+    /// Shots used.
+    pub shots: Vec<usize>,
+    observed: Observed,
+    /// The reversal.
+    pub plan: ReversalPlan,
+    spill: Box<dyn Fn(usize, &State<T>) -> Store<T> + Sync + 'a>,
+}
+
+impl<'a, T: Scalar> StageSetup<'a, T> {
+    /// Sets a stage up: simulates synthetic data if they are not there yet, and plans the reversal.
+    ///
+    /// # Errors
+    /// The same on all ranks: a configuration, data or environment that does not fit, or a request to stop.
+    pub fn new(study: &'a Study, session: &'a Session, stage: usize) -> Result<Self, ExperimentError> {
+        let band = stage_band(study, stage)?;
+        let shots = study.config.stages[stage].shots.pick(study.survey.shots.len());
+        let shots = shots.map_err(|expected| misconfigured(format!("stage {stage}: shots: expected {expected}")))?;
+        // Before anything is computed: does the memory suffice?
+        check_budget::<T>(study, &band)?;
+        let simulation = session.simulation();
+        session.progress.begin("observed data", study.survey.shots.len());
+        let file = observed_file::<T>(study, &simulation)?;
+        let observed = session.cluster.agree(Observed::open(&file, &study.survey, &band))?;
+        observed.notes().iter().for_each(|note| session.progress.line(note));
+        let (scratch, name, rank) = (&study.config.reversal.scratch, &study.config.run.name, session.cluster.rank());
+        let spill = Box::new(move |slots: usize, state: &State<T>| reversal::spill(scratch, name, rank, slots, state));
+        let mut setup = StageSetup { study, session, band, shots, observed, plan: trivial_plan(), spill };
+        let experiment = setup.experiment();
+        let reversal = &study.config.reversal;
+        let costs = reversal::costs(reversal, &experiment, &study.start, session.cluster.as_ref())?;
+        let layout = layout(study, &setup.band);
+        let plan = reversal::plan::<T>(reversal, &layout, setup.band.steps(), costs)?;
+        drop(experiment);
+        setup.plan = plan;
+        Ok(setup)
+    }
+
+    /// The experiment of this stage.
+    pub fn experiment(&self) -> Experiment<'_, T> {
+        Experiment {
+            grid: self.study.grid(),
+            survey: &self.band.survey,
+            shots: &self.shots,
+            wavelet: &self.band.wavelet,
+            steps_per_sample: self.band.steps_per_sample,
+            options: self.band.options.clone(),
+            path: self.session.path,
+            cluster: self.session.cluster.as_ref(),
+            stop: &self.session.stop,
+            observer: &self.session.progress,
+            spill: self.spill.as_ref(),
+        }
+    }
+
+    /// What a gradient needs besides.
+    pub fn inverse(&self) -> Inverse<'_> {
+        Inverse { misfit: misfit(self.study), data: &self.observed, plan: &self.plan }
+    }
+
+    /// Misfit and gradient at velocities in m/s.
+    ///
+    /// # Errors
+    /// As [`Experiment::evaluate`].
+    pub fn evaluate(&self, vp: &[f64]) -> Result<Evaluated, ExperimentError> {
+        self.experiment().evaluate(vp, &self.inverse())
+    }
+}
+
+/// The misfit of a study.
+fn misfit(study: &Study) -> Misfit {
+    match study.config.misfit {
+        MisfitKind::L2 => Misfit::L2,
+    }
+}
+
+/// The band of a stage.
+///
+/// # Errors
+/// As [`Band::new`].
+pub fn stage_band(study: &Study, stage: usize) -> Result<Band, Failure> {
+    let lowpass_hz = study.config.stages[stage].lowpass_hz;
+    Band::new(&study.config, study.grid(), &study.survey, lowpass_hz, study.bounds_m_per_s[1])
+}
+
+/// The padded grid of a band.
+pub fn layout(study: &Study, band: &Band) -> treewave_wave::Layout {
+    treewave_wave::Layout::new(study.grid(), band.options.boundary, band.options.space_order / 2)
+}
+
+/// Refuses budgets that no schedule fits, without measuring anything.
+///
+/// # Errors
+/// Code 2, naming the least budget that works.
+pub fn check_budget<T: Scalar>(study: &Study, band: &Band) -> Result<(), Failure> {
+    let costs = treewave_reversal::StepCosts { advance: 1.0, record: 1.0, pull_back: 2.0, write: 1.0, read: 1.0 };
+    reversal::plan::<T>(&study.config.reversal, &layout(study, band), band.steps(), costs).map(|_| ())
+}
+
+/// A plan of one step, until the real one is made.
+fn trivial_plan() -> ReversalPlan {
+    let request = treewave_reversal::PlanRequest::new(1, 1, 1, u64::MAX);
+    ReversalPlan::new(&request).expect("one step fits any memory")
+}
+
+impl Session {
+    /// What modelling needs.
+    pub fn simulation(&self) -> Simulation<'_> {
+        Simulation { cluster: self.cluster.as_ref(), stop: &self.stop, observer: &self.progress, path: self.path }
+    }
+}
