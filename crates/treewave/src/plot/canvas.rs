@@ -91,8 +91,11 @@ impl Canvas {
         self.fill([x + width, y, line, height], colour);
     }
 
-    /// A line through points, smooth at its edges, with round joints; `dash` gives the lengths of stroke and gap.
+    /// A line through finite points (nothing is drawn else), smooth at its edges, with round joints; `dash` gives the lengths of stroke and gap.
     pub(super) fn line(&mut self, points: &[[f64; 2]], width: f64, colour: Rgb, dash: Option<[f64; 2]>) {
+        if points.len() < 2 || points.iter().flatten().any(|v| !v.is_finite()) {
+            return;
+        }
         let strokes = match dash {
             Some(lengths) => dashes(points, lengths),
             None => points.windows(2).map(|w| [w[0], w[1]]).collect(),
@@ -101,9 +104,6 @@ impl Canvas {
         let bound = |axis: usize, pick: fn(f64, f64) -> f64, start: f64| {
             strokes.iter().flatten().map(|p| p[axis]).fold(start, pick)
         };
-        if strokes.is_empty() {
-            return;
-        }
         let limit = |v: f64, end: usize| v.clamp(0.0, end as f64) as usize;
         let x0 = limit(bound(0, f64::min, f64::INFINITY) - reach, self.width);
         let x1 = limit(bound(0, f64::max, f64::NEG_INFINITY) + reach + 1.0, self.width);

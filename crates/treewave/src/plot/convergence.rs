@@ -139,13 +139,12 @@ fn marks(canvas: &mut Canvas, frame: &Frame, course: &Convergence) {
     }
 }
 
-/// A legend: coloured strokes with names, in a row from `at` on; returns its width.
-pub(super) fn legend(canvas: &mut Canvas, at: [f64; 2], names: &[(&str, Rgb, Option<[f64; 2]>)]) -> f64 {
+/// A legend: coloured strokes with names, in a row from `at` on.
+pub(super) fn legend(canvas: &mut Canvas, at: [f64; 2], names: &[(&str, Rgb, Option<[f64; 2]>)]) {
     let mut x = at[0];
     for (name, colour, dash) in names {
         canvas.line(&[[x, at[1]], [x + 44.0, at[1]]], 3.0, *colour, *dash);
         canvas.text(name, [x + 54.0, at[1]], Lettering::new(NUMBER, Anchor(0.0, 0.5)));
         x += 54.0 + text_width(name, NUMBER) + 40.0;
     }
-    x - at[0]
 }

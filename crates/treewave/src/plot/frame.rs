@@ -48,10 +48,13 @@ impl Scale {
 
     fn ticks(&self, most: usize) -> (Vec<Tick>, i32) {
         let (low, high) = (self.low.min(self.high), self.low.max(self.high));
-        match self.kind {
+        let (mut ticks, power) = match self.kind {
             Kind::Logarithmic => ticks::logarithmic(low, high, most),
             kind => ticks::linear(low, high, most, kind == Kind::Count),
-        }
+        };
+        // On an axis shorter than the spacing of numbers a tick has no place.
+        ticks.retain(|tick| (-1e-6..=1.0 + 1e-6).contains(&self.share(tick.at)));
+        (ticks, power)
     }
 
     /// Room in pixels that numbers and label take beside a frame of some height.
@@ -69,7 +72,7 @@ impl Scale {
         self.fitting(width as f64, 12, |label| text_width(label, NUMBER) + 22.0)
     }
 
-    /// The densest ticks whose labels take at most `room` of every pixel between them.
+    /// The densest ticks, up to `most`, with at least the `extent` of their labels in pixels from one to the next.
     fn fitting(&self, length: f64, most: usize, extent: impl Fn(&str) -> f64) -> (Vec<Tick>, i32) {
         let mut most = most;
         loop {

@@ -249,3 +249,24 @@ fn a_file_is_written_whole_or_not_at_all() {
     let error = picture.save(&nowhere).unwrap_err().to_string();
     assert!(error.contains("no such folder"), "{error}");
 }
+
+#[test]
+fn extreme_numbers_give_a_picture_and_no_panic() {
+    for (low, high) in [(-f64::MAX, f64::MAX), (0.0, 5e-324), (1e300, 1e300), (1.0, 1.0 + f64::EPSILON), (-0.0, 0.0)] {
+        let values = array(6, 6, |i, _| if i < 3 { low } else { high });
+        for scale in [ColourScale::velocity(), ColourScale::difference("(1)")] {
+            let mut panel = section(&values, scale);
+            panels(&[panel.clone()]).unwrap();
+            (panel.horizontal.first, panel.vertical.step) = (1e20, 1e-200);
+            panels(&[panel]).unwrap();
+        }
+        let mut extreme = course(4);
+        extreme.misfit = vec![high.abs(), 1.0, low.abs(), f64::NAN];
+        extreme.model_error = Some(vec![low, high, low, f64::NAN]);
+        extreme.count = vec![0.0, 1.0, 1e300, 2e300];
+        convergence(&extreme).unwrap();
+        let mut wells = some_logs(1);
+        wells.logs[0].curves[0].values = vec![low, high, low, f64::INFINITY];
+        logs(&wells).unwrap();
+    }
+}

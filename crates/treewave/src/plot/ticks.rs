@@ -16,12 +16,13 @@ pub(super) fn linear(low: f64, high: f64, most: usize, whole: bool) -> (Vec<Tick
     let (low, high) = (low / unit, high / unit);
     let slack = 1e-9 * (high - low);
     let count = |step: f64| ((high + slack) / step).floor() - ((low - slack) / step).ceil() + 1.0;
-    let decade = ((high - low) / most.max(1) as f64).log10().floor() as i32 - 1;
+    // An axis may be too short or too long for its numbers; what is drawn then is poor, but it ends.
+    let decade = ((high - low) / most.max(1) as f64).log10().floor().clamp(-300.0, 300.0) as i32 - 1;
     let step = (decade..decade + 8)
         .flat_map(|d| [1.0, 2.0, 5.0].map(|m| (m * 10f64.powi(d), d)))
         .find(|(step, _)| count(*step) <= most.max(2) as f64 && (!whole || *step * unit >= 1.0))
         .unwrap_or((high - low, decade));
-    let digits = (-step.1).max(0) as usize;
+    let digits = (-step.1).clamp(0, 12) as usize;
     let first = ((low - slack) / step.0).ceil() as i64;
     let ticks = (0..count(step.0).max(0.0) as i64)
         .map(|i| {
@@ -35,7 +36,7 @@ pub(super) fn linear(low: f64, high: f64, most: usize, whole: bool) -> (Vec<Tick
 /// Ticks of a logarithmic axis: whole powers of ten, or 1-2-5 multiples where there would be fewer than three, or
 /// evenly spaced ones where there would still be; and the power of ten taken out of the labels.
 pub(super) fn logarithmic(low: f64, high: f64, most: usize) -> (Vec<Tick>, i32) {
-    let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+    let (first, last) = (low.log10().floor().max(-323.0) as i32, high.log10().ceil().min(308.0) as i32);
     let inside = |v: f64| v >= low * (1.0 - 1e-9) && v <= high * (1.0 + 1e-9);
     let decades: Vec<i32> = (first..=last).filter(|&d| inside(10f64.powi(d))).collect();
     if decades.len() >= 3 {
