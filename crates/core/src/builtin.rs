@@ -16,7 +16,7 @@ use foldbelt::Foldbelt;
 use thiserror::Error;
 
 /// Names of the built-in models.
-pub const BUILTIN_NAMES: [&str; 3] = ["layers", "lens", "foldbelt"];
+pub const BUILTIN_NAMES: [&str; 4] = ["layers", "lens", "circle", "foldbelt"];
 
 /// P-wave velocity of sea water in m/s, exactly as the models with a water layer have it.
 pub const WATER_VP_M_PER_S: f64 = 1500.0;
@@ -38,6 +38,7 @@ pub enum BuiltinError {
 /// |---|---|
 /// | `layers` | water of 1500 m/s over five flat layers of 1800 to 4000 m/s |
 /// | `lens` | velocity growing with depth from 2000 to 3000 m/s, with a smooth fast lens (+25 %) in the middle |
+/// | `circle` | a fast disc of 3000 m/s in 2500 m/s, a standard test of tutorials |
 /// | `foldbelt` | sea floor, channels, an unconformity, thrust and folded beds, normal faults, a salt body; 1500 to 4500 m/s |
 ///
 /// # Assumptions
@@ -49,6 +50,7 @@ pub fn builtin(name: &str, grid: &Grid) -> Result<Model, BuiltinError> {
     let vp: Vec<f64> = match name {
         "layers" => sample(grid, |p| layers(p[2])),
         "lens" => sample(grid, lens),
+        "circle" => sample(grid, circle),
         "foldbelt" => {
             let foldbelt = Foldbelt::new();
             sample(grid, |p| foldbelt.vp_m_per_s(p))
@@ -67,6 +69,7 @@ pub fn default_grid(name: &str, dims: usize) -> Result<Grid, BuiltinError> {
     let (extent_m, spacing_m): ([f64; 3], f64) = match (name, dims) {
         ("foldbelt", 3) => ([6000.0, 6000.0, 2400.0], 30.0),
         ("foldbelt", _) => ([6000.0, 6000.0, 2400.0], 20.0),
+        ("circle", _) => ([1000.0, 1000.0, 1000.0], 10.0),
         ("layers" | "lens", 3) => ([2000.0, 2000.0, 1000.0], 20.0),
         ("layers" | "lens", _) => ([2000.0, 2000.0, 1000.0], 10.0),
         _ => return Err(BuiltinError::Unknown { found: name.to_string() }),
@@ -78,6 +81,14 @@ pub fn default_grid(name: &str, dims: usize) -> Result<Grid, BuiltinError> {
     };
     let shape: Vec<usize> = axes.iter().map(|&a| (extent_m[a] / spacing_m).round() as usize + 1).collect();
     Ok(Grid::new(&shape, &vec![spacing_m; dims], &vec![0.0; dims])?)
+}
+
+/// A disc, in 3-D a ball, about the middle. On 101 points per axis it is the set of cells with
+/// `(i − 50.5)² + (j − 50.5)² ≤ 225`, which is how a much used tutorial draws it.
+fn circle(p: [f64; 3]) -> f64 {
+    let squares = [100.0 * p[0] - 50.5, 100.0 * (p[1] - 0.5), 100.0 * p[2] - 50.5].map(|d| d * d);
+    let distance: f64 = squares.iter().sum();
+    if distance <= 225.0 { 3000.0 } else { 2500.0 }
 }
 
 /// The cells of the water layer: from the top of each column down, as long as the velocity is `WATER_VP_M_PER_S`

@@ -18,7 +18,7 @@ fn every_model_exists_in_2_d_and_3_d_on_any_grid() {
 #[test]
 fn an_unknown_name_is_refused_with_the_known_ones() {
     let error = builtin("marmousi", &grid(&[3, 3], 1.0)).unwrap_err();
-    assert_eq!(error.to_string(), "there is no built-in model `marmousi`; there are layers, lens, foldbelt");
+    assert_eq!(error.to_string(), "there is no built-in model `marmousi`; there are layers, lens, circle, foldbelt");
     assert!(matches!(default_grid("lens", 4), Err(BuiltinError::Grid(GridError::Dimensions(4)))));
 }
 
@@ -169,4 +169,14 @@ fn layers_are_flat_and_the_lens_sits_in_the_middle() {
     let grid = model.grid();
     let [at_top, at_centre] = [[50, 50, 0], [50, 50, 25]].map(|cell| model.vp_m_per_s()[grid.index(cell)]);
     assert!((at_top - 2000.0).abs() < 0.1 && at_centre == 1.25 * 2500.0, "{at_top} {at_centre}");
+}
+
+#[test]
+fn circle_is_the_disc_of_the_tutorial() {
+    let model = builtin("circle", &default_grid("circle", 2).unwrap()).unwrap();
+    let fast = |i: i64, j: i64| (2 * i - 101).pow(2) + (2 * j - 101).pow(2) <= 900;
+    for (index, &vp) in model.vp_m_per_s().iter().enumerate() {
+        let [i, _, j] = model.grid().cell(index).map(|c| c as i64);
+        assert_eq!(vp, if fast(i, j) { 3000.0 } else { 2500.0 }, "cell {i}, {j}");
+    }
 }
