@@ -1,4 +1,5 @@
 //! Forward mode: numbers that carry derivatives along.
+#![allow(clippy::suspicious_arithmetic_impl, reason = "the product rule has a sum, the quotient rule a difference")]
 
 use std::cmp::Ordering;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};

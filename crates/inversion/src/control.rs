@@ -172,7 +172,7 @@ fn convolve_mirrored(grid: &Grid, values: &mut [f64], axis: usize, kernel: &[f64
         (if i < n { i } else { 2 * n - 1 - i }) as usize
     };
     let mut line = vec![0.0; n as usize];
-    for start in (0..values.len()).filter(|i| i / stride % n as usize == 0) {
+    for start in (0..values.len()).filter(|i| (i / stride).is_multiple_of(n as usize)) {
         for (i, to) in line.iter_mut().enumerate() {
             *to = values[start + i * stride];
         }

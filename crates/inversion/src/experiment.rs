@@ -17,6 +17,9 @@ use crate::misfit::Misfit;
 pub type SpillFactory<'a, T> =
     dyn Fn(usize, &State<T>) -> Result<Box<dyn SnapshotStore<State<T>> + Send>, StoreError> + Sync + 'a;
 
+/// Takes the traces of a shot: its number, and samples in Pa, `(trace, time)`.
+pub type TraceSink<'a> = dyn FnMut(usize, &[f64]) -> Result<(), Failure> + 'a;
+
 /// Bytes of traces that are brought to rank 0 at a time.
 const BATCH_BYTES: usize = 256 << 20;
 
@@ -174,7 +177,7 @@ impl<T: Scalar> Experiment<'_, T> {
     pub fn simulate(
         &self,
         vp: &[f64],
-        sink: &mut dyn FnMut(usize, &[f64]) -> Result<(), Failure>,
+        sink: &mut TraceSink<'_>,
     ) -> Result<(), ExperimentError> {
         let acoustic = self.acoustic(vp).map_err(|e| Failure::new(NUMERICAL_CODE, e.to_string()))?;
         let bytes = |shot: usize| 8 * (2 + self.survey.samples * self.survey.shots[shot].receivers_m.len());
@@ -200,7 +203,7 @@ impl<T: Scalar> Experiment<'_, T> {
         acoustic: &Acoustic<T>,
         batch: &[usize],
         before: usize,
-        sink: &mut dyn FnMut(usize, &[f64]) -> Result<(), Failure>,
+        sink: &mut TraceSink<'_>,
     ) -> Result<(), ExperimentError> {
         // Per shot of this rank: its number, the number of samples, the samples.
         let mut packed: Vec<u8> = Vec::new();

@@ -6,6 +6,7 @@
 //! Every point is computed by the same operations in the same order whatever the vector width, so results differ only
 //! between processors that fuse multiplication and addition and those that do not ([`Path::fused`]).
 #![deny(unsafe_code)]
+#![allow(clippy::needless_range_loop, reason = "stencils index many arrays at once")]
 
 pub mod coefficients;
 pub mod layer;

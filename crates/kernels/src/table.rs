@@ -62,6 +62,7 @@ type Rows<'a, 'b, T> = &'a [&'b [T]];
 /// The kernels; see the modules [`stencil`](crate::stencil), [`layer`](crate::layer) and
 /// [`pointwise`](crate::pointwise) for what they compute.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::type_complexity, reason = "each signature is spelled out once, here")]
 pub struct RowKernels<T> {
     /// `out = L p` for a row: stencil, field, index of the first point, strides of the axes besides z, out.
     pub laplacian: fn(&Stencil<T>, &[T], usize, [usize; 2], &mut [T]),

@@ -1,8 +1,8 @@
 //! One stage of a study, set up: band, shots, data, the plan of its reversal.
 
 use treewave_cluster::Failure;
-use treewave_inversion::{Evaluated, Experiment, ExperimentError, Inverse, Misfit};
-use treewave_reversal::{ReversalPlan, SnapshotStore, StoreError};
+use treewave_inversion::{Evaluated, Experiment, ExperimentError, Inverse, Misfit, SpillFactory};
+use treewave_reversal::ReversalPlan;
 use treewave_wave::{Scalar, State};
 
 use crate::band::Band;
@@ -11,8 +11,6 @@ use crate::observed::{Observed, Simulation, observed_file};
 use crate::reversal;
 use crate::session::Session;
 use crate::study::{Study, misconfigured};
-
-type Store<T> = Result<Box<dyn SnapshotStore<State<T>> + Send>, StoreError>;
 
 /// A stage with all that its evaluations need.
 pub struct StageSetup<'a, T: Scalar> {
@@ -25,7 +23,7 @@ pub struct StageSetup<'a, T: Scalar> {
     observed: Observed,
     /// The reversal.
     pub plan: ReversalPlan,
-    spill: Box<dyn Fn(usize, &State<T>) -> Store<T> + Sync + 'a>,
+    spill: Box<SpillFactory<'a, T>>,
 }
 
 impl<'a, T: Scalar> StageSetup<'a, T> {
@@ -52,7 +50,6 @@ impl<'a, T: Scalar> StageSetup<'a, T> {
         let costs = reversal::costs(reversal, &experiment, &study.start, session.cluster.as_ref())?;
         let layout = layout(study, &setup.band);
         let plan = reversal::plan::<T>(reversal, &layout, setup.band.steps(), costs)?;
-        drop(experiment);
         setup.plan = plan;
         Ok(setup)
     }

@@ -262,7 +262,8 @@ impl<T: Real + Send + Sync> Acoustic<T> {
 
     /// The first cell whose magnitude is beyond reason or not a number, in the order of the grid.
     pub(crate) fn blown_up(&self, field: &[T], step: usize) -> Result<(), WaveError> {
-        let bad = |x: &T| !(x.value().abs() < BLOW_UP);
+        // Not a number is bad as well.
+        let bad = |x: &T| x.value().abs() >= BLOW_UP || x.value().is_nan();
         let found = match self.options.parallelism {
             Parallelism::Serial => field.iter().position(bad),
             Parallelism::Threads => field

@@ -269,7 +269,7 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
 
     /// Samples the receivers at step `n`, if this is a recorded one.
     fn record(&self, n: usize, field: &[T], output: &mut Traces<T>) {
-        if n % self.steps_per_sample == 0 {
+        if n.is_multiple_of(self.steps_per_sample) {
             let traces = self.receivers.len();
             let samples = &mut output.samples[n / self.steps_per_sample * traces..][..traces];
             for (sample, receiver) in samples.iter_mut().zip(&self.receivers) {
@@ -280,7 +280,7 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
 
     /// Injects the adjoint source of step `n`, if this is a recorded one: the transpose of [`record`](Self::record).
     fn inject_residual(&self, n: usize, residual: &[T], field: &mut [T]) {
-        if n % self.steps_per_sample == 0 {
+        if n.is_multiple_of(self.steps_per_sample) {
             let traces = self.receivers.len();
             let samples = &residual[n / self.steps_per_sample * traces..][..traces];
             for (&sample, receiver) in samples.iter().zip(&self.receivers) {
