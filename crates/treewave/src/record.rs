@@ -150,6 +150,13 @@ impl Record {
         )
     }
 
+    /// Makes the output directory and says that the run is under way.
+    pub fn begin(&self, study: &Study) -> Result<(), Failure> {
+        let directory = &study.config.run.output;
+        std::fs::create_dir_all(directory).map_err(|e| unwritable(format!("{}: {e}", directory.display())))?;
+        self.write_status(study, "running")
+    }
+
     /// Saves what a restart needs, then publishes the run file and the status.
     pub fn save(&self, study: &Study, point: &Point) -> Result<(), Failure> {
         let newest = self.run.entries.last().ok_or_else(no_entry)?;
@@ -171,7 +178,8 @@ impl Record {
         publish_run(&run_file(study), &self.run, &head, LARGE_BYTES).map_err(unwritable)
     }
 
-    fn write_status(&self, study: &Study, state: &str) -> Result<(), Failure> {
+    /// Writes `status.json`, which `treewave status` reads.
+    pub fn write_status(&self, study: &Study, state: &str) -> Result<(), Failure> {
         let last = self.run.entries.last();
         let status: Value = json!({
             "state": state,

@@ -1,6 +1,6 @@
 //! `treewave invert`: the main job.
 
-use treewave_core::{Event, Observer};
+use treewave_core::{Event, Model, Observer};
 use treewave_inversion::optimizer::{
     Bounds, Evaluation, EvaluationError, IterationReport, Lbfgs, LbfgsOptions, Objective, StepError, StopReason,
 };
@@ -9,7 +9,10 @@ use treewave_reversal::Log;
 use treewave_wave::Scalar;
 
 use super::with_precision;
+use crate::band::Band;
 use crate::config::keys;
+use crate::config::sections::Synthetic;
+use crate::observed::write_simulated;
 use crate::record::{Entry, Record};
 use crate::report::{bytes_text, plan_text};
 use crate::resume::{Point, Resume};
@@ -74,13 +77,41 @@ impl<T: Scalar> Objective for Misfit<'_, T> {
 
 fn invert<T: Scalar>(session: &Session, study: &Study) -> Result<i32, ExperimentError> {
     let resume = session.cluster.agree(Resume::open(study, session))?;
-    let (mut record, mut point) = match resume {
+    let (mut record, point) = match resume {
         Some((record, point)) => {
             session.progress.line(&format!("going on after iteration {}", record.iteration()));
             (record, Some(point))
         }
         None => (Record::new(study, session), None),
     };
+    let begun = if session.leads() { record.begin(study) } else { Ok(()) };
+    session.cluster.agree(begun)?;
+    let reason = match run_stages::<T>(session, study, &mut record, point) {
+        Ok(reason) => reason.map_or("all iterations were made".to_string(), |reason| reason.to_string()),
+        Err(error) => {
+            if session.leads() {
+                // The error that ended the run is the one to be told.
+                let _ = record.write_status(study, "stopped");
+            }
+            return Err(error);
+        }
+    };
+    if study.config.output.data {
+        write_predicted::<T>(session, study, &record)?;
+    }
+    let finished = if session.leads() { record.finish(study, &reason) } else { Ok(()) };
+    session.cluster.agree(finished)?;
+    session.progress.line(&format!("done: {reason}; {}", record.summary()));
+    Ok(0)
+}
+
+/// Runs all stages from a point on; why the last one ended early, if it did.
+fn run_stages<T: Scalar>(
+    session: &Session,
+    study: &Study,
+    record: &mut Record,
+    mut point: Option<Point>,
+) -> Result<Option<StopReason>, ExperimentError> {
     let first = point.as_ref().map_or(0, |point| point.stage);
     let mut stopped_because = None;
     for stage in first..study.config.stages.len() {
@@ -88,14 +119,20 @@ fn invert<T: Scalar>(session: &Session, study: &Study) -> Result<i32, Experiment
         if from.as_ref().is_some_and(|from| from.ended) {
             continue;
         }
-        stopped_because = run_stage::<T>(session, study, stage, &mut record, from)?;
+        stopped_because = run_stage::<T>(session, study, stage, record, from)?;
     }
-    let reason = stopped_because.map_or("all iterations were made".to_string(), |reason| reason.to_string());
-    let finished = if session.leads() { record.finish(study, &reason) } else { Ok(()) };
-    session.cluster.agree(finished)?;
-    let summary = record.summary();
-    session.progress.line(&format!("done: {reason}; {summary}"));
-    Ok(0)
+    Ok(stopped_because)
+}
+
+/// Models the shots on the last model into `predicted.h5`, in the full band and without noise.
+fn write_predicted<T: Scalar>(session: &Session, study: &Study, record: &Record) -> Result<(), ExperimentError> {
+    let model = Model::new(study.grid().clone(), record.last_vp(study)).map_err(misconfigured)?;
+    let config = &study.config;
+    let band = Band::new(config, study.grid(), &study.survey, None, study.bounds_m_per_s[1])?;
+    let plain = Synthetic { space_order: config.physics.space_order, step: config.time.step, noise: 0.0, seed: 0 };
+    session.progress.begin("predicted data", study.survey.shots.len());
+    let file = config.run.output.join("predicted.h5");
+    write_simulated::<T>(study, &model, &band, &plain, &session.simulation(), &file)
 }
 
 /// Runs a stage to its end; why it ended early, if it did.
@@ -160,7 +197,8 @@ fn run_stage<T: Scalar>(
         }
         let point = Point {
             stage,
-            ended: report.stopped_because.is_some(),
+            // A limit on the evaluations may be raised when the run goes on; the other reasons are final.
+            ended: report.stopped_because.is_some_and(|reason| reason != StopReason::Evaluations),
             base: base.clone(),
             preconditioner: preconditioner.clone(),
             state: state.clone(),
