@@ -27,6 +27,7 @@ fn main() {
         "bytes" => bytes(&*cluster, number(1)),
         "agree" => agree(&*cluster, number(1)),
         "stop" => stopped(&*cluster, number(1), &stop),
+        "late-stop" => late_stops(&*cluster, number(1)),
         "break" => broken(&*cluster, words[1], number(2), &stop),
         "idle" => idle(&*cluster, number(1), number(2) as u64, &stop),
         "wait" => wait(&*cluster),
@@ -65,11 +66,11 @@ fn sums(cluster: &dyn Cluster, stop: &StopFlag) -> Result<i32, Failure> {
     let mut misfits = vec![0.0; SHOTS];
     cluster.for_each_shot(&order, stop, &mut |shot| {
         thread::sleep(Duration::from_millis(random(shot as u64) % 8));
-        // Magnitudes over 20 decades, so that the order of plain additions would show.
+        // Magnitudes over 20 decades, different for each shot, so that the order of plain additions would show.
         let gradient: Vec<f64> = (0..1000)
             .map(|i| {
                 let bits = random((shot * 1000 + i) as u64);
-                (bits as f64 / u64::MAX as f64 - 0.5) * 10f64.powi((bits % 20) as i32)
+                (bits as f64 / u64::MAX as f64 - 0.5) * 10f64.powi((bits % 20) as i32 - shot as i32)
             })
             .collect();
         misfits[shot] = if shot == 3 { -0.0 } else { gradient[0] };
@@ -141,6 +142,30 @@ fn stopped(cluster: &dyn Cluster, rank: usize, stop: &StopFlag) -> Result<i32, F
     Ok(if completion == Completion::Stopped { 75 } else { 0 })
 }
 
+/// Pairs of short queues; in the first of each pair the last rank asks to stop at about its end, in the second nobody.
+fn late_stops(cluster: &dyn Cluster, pairs: usize) -> Result<i32, Failure> {
+    let mut stopped = 0;
+    for pair in 0..pairs {
+        let stop = StopFlag::default();
+        thread::scope(|scope| {
+            if cluster.rank() + 1 == cluster.size() {
+                let stop = &stop;
+                scope.spawn(move || {
+                    thread::sleep(Duration::from_micros(random(pair as u64) % 1500));
+                    stop.request();
+                });
+            }
+            cluster.for_each_shot(&[0, 1], &stop, &mut |_| Ok(()))
+        })?;
+        let completion = cluster.for_each_shot(&[0, 1], &StopFlag::default(), &mut |_| Ok(()))?;
+        stopped += usize::from(completion == Completion::Stopped);
+    }
+    if cluster.rank() == 0 {
+        println!("stopped by mistake: {stopped}");
+    }
+    Ok(0)
+}
+
 /// One rank breaks in one of many ways while the others have long shots or wait.
 fn broken(cluster: &dyn Cluster, how: &str, rank: usize, stop: &StopFlag) -> Result<i32, Failure> {
     let me = cluster.rank() == rank;
@@ -192,7 +217,7 @@ fn idle(cluster: &dyn Cluster, shots: usize, seed: u64, stop: &StopFlag) -> Resu
     let mut order: Vec<usize> = (0..shots).collect();
     order.sort_by(|&a, &b| cost(b).total_cmp(&cost(a)));
     cluster.barrier();
-    let begin = Instant::now();
+    let (begin, before) = (Instant::now(), cpu_seconds());
     // Between the end of a shot and the begin of the next.
     let (mut last_end, mut waited, mut worked, mut own) = (begin, Duration::ZERO, Duration::ZERO, 0);
     cluster.for_each_shot(&order, stop, &mut |shot| {
@@ -206,12 +231,15 @@ fn idle(cluster: &dyn Cluster, shots: usize, seed: u64, stop: &StopFlag) -> Resu
         Ok(())
     })?;
     let seconds = begin.elapsed().as_secs_f64();
-    let mut sums = [worked.as_nanos() as i64, waited.as_nanos() as i64, own];
+    let mut sums = [worked.as_nanos() as i64, waited.as_nanos() as i64, own, ((cpu_seconds() - before) * 1e3) as i64];
     cluster.all_sum(&mut sums);
     if cluster.rank() == 0 {
         let share = 1.0 - sums[0] as f64 / 1e9 / (seconds * cluster.size() as f64);
         let wait_ms = sums[1] as f64 / 1e6 / (sums[2] - cluster.size() as i64) as f64;
-        println!("idle share {share:.4}, mean wait between shots {wait_ms:.4} ms, {seconds:.3} s");
+        let carriers = sums[3] as f64 / 1e3 / (seconds * cluster.size() as f64);
+        println!(
+            "idle share {share:.4}, mean wait between shots {wait_ms:.4} ms, carriers {carriers:.4} of a processor"
+        );
     }
     Ok(0)
 }

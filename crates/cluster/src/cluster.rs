@@ -56,8 +56,8 @@ pub trait Cluster: Sync {
     /// Does `work` for every shot of `order` once, on some rank, and returns on all ranks together.
     ///
     /// Shots are handed out in the given order, one by one, to the rank that is free, so the dearest should come first.
-    /// The order of rank 0 counts. `work` runs on a thread of its own while the calling thread talks to the other
-    /// ranks. A stop requested on any rank is a stop on all: shots under way are finished, no more are begun.
+    /// The order of rank 0 counts. Where there are several ranks, `work` runs on a thread of its own while the calling
+    /// thread carries messages. A stop requested on any rank is a stop on all: shots under way are finished, no more are begun.
     ///
     /// # Errors
     /// On a single rank the failure of `work`, at once. Where there are more ranks, such a failure ends the job through

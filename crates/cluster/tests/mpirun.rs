@@ -46,11 +46,16 @@ fn any_left(output: &str) -> bool {
     })
 }
 
-/// The example, which cargo builds with the tests.
+/// The example. `cargo test` builds it with the tests, `cargo test --test mpirun` does not.
 fn program() -> PathBuf {
     let deps = env::current_exe().expect("a test is a program");
     let target = deps.ancestors().nth(2).expect("it lies in target/<profile>/deps");
-    target.join("examples").join("ranks")
+    let program = target.join("examples").join("ranks");
+    assert!(
+        program.exists(),
+        "the example is not built: run `cargo test -p treewave-cluster --features mpi` without `--test`"
+    );
+    program
 }
 
 /// Runs `ranks` processes with these words, or says that there is no mpirun.
@@ -168,6 +173,12 @@ fn a_stop_on_any_rank_stops_all_and_its_exit_code_arrives() {
         assert_eq!(job.results(), ["Stopped, few done: true, known to all: true"], "{}", job.errors);
         assert_eq!(job.code, Some(75));
     }
+}
+
+#[test]
+fn a_stop_that_comes_too_late_does_not_stop_the_next_queue() {
+    let Some(job) = run(3, "late-stop 300") else { return };
+    assert_eq!(job.results(), ["stopped by mistake: 0"], "{}", job.errors);
 }
 
 #[test]
