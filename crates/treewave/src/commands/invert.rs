@@ -198,7 +198,7 @@ fn run_stage<T: Scalar>(
         let point = Point {
             stage,
             // A limit on the evaluations may be raised when the run goes on; the other reasons are final.
-            ended: report.stopped_because.is_some_and(|reason| !matches!(reason, StopReason::Evaluations { .. })),
+            ended: report.stopped_because.as_ref().is_some_and(|reason| !matches!(reason, StopReason::Evaluations { .. })),
             base: base.clone(),
             preconditioner: preconditioner.clone(),
             state: state.clone(),
