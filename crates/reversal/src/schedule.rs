@@ -8,7 +8,7 @@
 //! If the steps do not fill the segments, the **first** segment is the shorter one: it is the segment that is
 //! recomputed again and again, while the last one is never advanced over at all.
 //!
-//! To add a strategy, write `schedule/<name>.rs` with a type that implements [`Game`](segments::Game), and add its
+//! To add a strategy, write `schedule/<name>.rs` with a type that implements `segments::Game`, and add its
 //! variant here.
 
 pub mod revolve;

@@ -202,25 +202,51 @@ proptest::proptest! {
     }
 }
 
+/// Checks that one read at a time is announced, before it, with no change of the slot in between; counts the reads.
+fn announced_reads(diary: &Diary) -> u64 {
+    let (mut announced, mut reads) = (None, 0);
+    for (kind, slot) in &diary.entries {
+        match kind {
+            'p' => assert_eq!(announced.replace(*slot), None, "two reads announced at a time"),
+            'r' => {
+                assert_eq!(announced.take(), Some(*slot), "a read that was not announced");
+                reads += 1;
+            }
+            _ => assert_ne!(announced, Some(*slot), "changed after the announcement"),
+        }
+    }
+    assert_eq!(announced, None);
+    reads
+}
+
 #[test]
 fn each_read_from_disk_is_announced_once_before_it() {
     let costs = treewave_reversal::Costs { advance: 1.0, adjoint: 2.0, write: 0.1, read: 0.1 };
     let lorenz = Lorenz::new(300);
     for disk_slots in [Some(1), Some(5), None] {
         let result = scheduled(&lorenz, Strategy::TwoLevel { memory_slots: 1, disk_slots, costs }, 1);
-        let mut announced = None;
-        for (kind, slot) in &result.diary.entries {
-            match kind {
-                'p' => assert_eq!(announced.replace(*slot), None, "two reads announced at a time"),
-                'r' => assert_eq!(announced.take(), Some(*slot), "a read that was not announced"),
-                _ => assert_ne!(announced, Some(*slot), "changed after the announcement"),
-            }
-        }
-        assert_eq!(announced, None);
-        let reads = result.diary.entries.iter().filter(|(kind, _)| *kind == 'r').count();
-        assert_eq!(reads as u64, result.log.counts.restores.disk);
+        let reads = announced_reads(&result.diary);
+        assert_eq!(reads, result.log.counts.restores.disk);
         assert!(reads > 10);
     }
+}
+
+#[test]
+fn a_slot_that_is_emptied_and_filled_again_is_announced_after_that() {
+    let slot = Slot { tier: Tier::Disk, index: 0 };
+    let actions = [
+        Action::Store { step: 0, slot },
+        Action::Discard { slot },
+        Action::Store { step: 0, slot },
+        Action::Advance { from: 0, to: 5 },
+        Action::Reverse { from: 5, to: 10 },
+        Action::Restore { step: 0, slot },
+        Action::Discard { slot },
+        Action::Reverse { from: 0, to: 5 },
+    ];
+    let lorenz = Lorenz::new(10);
+    let result = run(&lorenz, &mut Workspace::new(&lorenz, Scratch::default()), actions);
+    assert_eq!(announced_reads(&result.diary), 1);
 }
 
 #[test]

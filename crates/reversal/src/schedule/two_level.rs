@@ -1,7 +1,7 @@
 //! Two levels: memory slots that cost nothing to use, disk slots whose every write and read has a cost.
 //!
 //! The cost of a schedule is uf·advances + ub·N + wd·writes + rd·reads. With R memory slots the cheapest reversal of n
-//! segments *without* disk is that of [`revolve`](super::revolve): M(n) = uf·p(n, R) + ub·n. With d disk slots,
+//! segments *without* disk is that of [`revolve`]: M(n) = uf·p(n, R) + ub·n. With d disk slots,
 //!
 //! - a span whose first state is on disk (one of the d slots) costs
 //!   K(d, n) = min( M(n), min over 0 < j < n of  j·uf + F(d−1, n−j) + rd + K(d, j) ):
@@ -62,8 +62,8 @@ impl Costs {
 
 /// The least cost of reversing `steps` steps one by one: uf·advances + ub·N + wd·writes + rd·reads.
 ///
-/// The optimum up to 3,000 steps (with up to 300 disk slots, or with more than are useful), and above while
-/// steps² × slots / 2 is below 1.4e9; beyond, the cost of a schedule within 1 % of it.
+/// The optimum up to 3,000 steps (with up to 500 disk slots, or with more than are useful), and above while
+/// steps² × slots / 2 is below 2.5e9; beyond, the cost of a schedule within 1 % of it.
 ///
 /// # Errors
 /// No step, too few slots or an impossible cost.

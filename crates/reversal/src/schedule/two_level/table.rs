@@ -10,7 +10,7 @@ use super::grid::Grid;
 use crate::schedule::revolve::revolve_advances;
 
 /// Sums spent on a table with all lengths: about a second on one core.
-const EXACT_SUMS: f64 = 1.4e9;
+const EXACT_SUMS: f64 = 2.5e9;
 
 /// How much work a table may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
