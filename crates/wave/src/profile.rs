@@ -4,9 +4,11 @@ use std::f64::consts::PI;
 use treewave_core::Real;
 
 /// Amplitude reflected at normal incidence by a layer with this profile, in theory.
-const REFLECTION: f64 = 1e-6;
+const REFLECTION: f64 = 1e-4;
 /// Exponent of the damping profile.
 const POWER: i32 = 2;
+/// Largest frequency shift, as a share of `π f`: what is slower than it goes unabsorbed, and in a closed box rings.
+const ALPHA: f64 = 0.25;
 /// Smallest share of the largest frequency shift, at the outer edge.
 const ALPHA_FLOOR: f64 = 0.05;
 
@@ -14,8 +16,9 @@ const ALPHA_FLOOR: f64 = 0.05;
 ///
 /// With damping `d` and frequency shift `α`, `b = exp(−(d + α) Δt)` and `a = d / (d + α) (b − 1)` (Komatitsch & Martin
 /// 2007, eq. 25, κ = 1). `d` grows with the square of the depth into the layer, such that a wave at normal incidence
-/// comes back with 1e-6 of its amplitude; `α` falls linearly from `π f` to a twentieth of it and stays positive, which
-/// keeps long runs stable.
+/// comes back with 1e-4 of its amplitude; more damping on 20 cells reflects more where the differences are of order 2.
+/// `α` falls linearly from `π f / 4` to a twentieth of that and stays positive, which keeps long runs stable.
+/// Damping, shift and exponent were chosen by a scan; the figures are in `docs/verification.md`.
 #[derive(Clone, Debug)]
 pub struct Profile<T> {
     /// `a`, first the cells before the model, then those behind it.
@@ -31,7 +34,7 @@ impl<T: Real> Profile<T> {
     pub fn new(lo: usize, hi: usize, spacing_m: f64, vp_m_per_s: f64, frequency_hz: f64, dt_s: f64) -> Self {
         let depth = |i: usize| if i < lo { (lo - i) as f64 / lo as f64 } else { (i - lo + 1) as f64 / hi as f64 };
         let width = |i: usize| if i < lo { lo as f64 } else { hi as f64 } * spacing_m;
-        let alpha_max = PI * frequency_hz;
+        let alpha_max = ALPHA * PI * frequency_hz;
         let (mut a, mut b) = (Vec::new(), Vec::new());
         for i in 0..lo + hi {
             let x = depth(i);

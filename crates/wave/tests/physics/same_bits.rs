@@ -1,0 +1,90 @@
+//! What must not depend on threads or on the width of vector instructions.
+
+use rayon::ThreadPoolBuilder;
+use treewave_core::{Grid, Shot, Wavelet};
+use treewave_kernels::Path;
+use treewave_wave::{AcousticOptions, AcousticShot, Parallelism, Top, time::stable_dt_s};
+
+use crate::common::{Derivatives, Float, acoustic_on, derivatives, difference, half_squares, noise, options, peak};
+
+/// Traces, final field and gradient of a small shot with every part active.
+#[derive(Debug, PartialEq)]
+struct Results {
+    traces: Vec<f64>,
+    derivatives: Derivatives,
+}
+
+fn run<T: Float>(dims: usize, order: usize, top: Top, parallelism: Parallelism, path: Path) -> Results {
+    let shape: &[usize] = if dims == 2 { &[61, 53] } else { &[27, 22, 25] };
+    let spacing: &[f64] = if dims == 2 { &[10.0, 9.0] } else { &[10.0, 11.0, 9.0] };
+    let grid = Grid::new(shape, spacing, &[0.0; 3][..dims]).unwrap();
+    let vp: Vec<f64> = noise(21, grid.len()).iter().map(|x| 2000.0 + 300.0 * x).collect();
+    let dt_s = 0.9 * stable_dt_s(&grid, order, 2300.0);
+    let options = AcousticOptions { parallelism, ..options(order, 6, top, dt_s, 2300.0, 20.0) };
+    let acoustic = acoustic_on::<T>(&grid, &vp, options, path);
+    let y = if dims == 2 { 0.0 } else { 121.0 };
+    let receivers_m = (1..6).map(|i| [41.0 * i as f64, y, 30.0 * i as f64]).collect();
+    let shot = Shot { source_m: [123.0, y, 45.0], receivers_m };
+    let steps = 150;
+    let wavelet = Wavelet::ricker(20.0, 0.05, 1.0, steps, dt_s).samples;
+    let traces = AcousticShot::new(&acoustic, &shot, &wavelet, steps, 2).simulate().unwrap();
+    let size = peak(&traces);
+    let data: Vec<f64> = noise(22, traces.len()).iter().map(|x| size * x).collect();
+    let misfit = half_squares(&data);
+    let shot = AcousticShot::new(&acoustic, &shot, &wavelet, steps, 2).with_misfit(&misfit);
+    Results { traces, derivatives: derivatives(&shot, 50) }
+}
+
+fn check_threads<T: Float>(name: &str) {
+    for (dims, order) in [(2, 2), (2, 8), (2, 16), (3, 4), (3, 12)] {
+        for top in [Top::Absorbing, Top::FreeSurface] {
+            let serial = run::<T>(dims, order, top, Parallelism::Serial, Path::detect());
+            for threads in [1, 2, 3] {
+                let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let found = pool.install(|| run::<T>(dims, order, top, Parallelism::Threads, Path::detect()));
+                assert!(found == serial, "{name} {dims}-D order {order} {top:?}: {threads} threads differ from serial");
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_change_no_bit_of_traces_and_gradients() {
+    check_threads::<f32>("f32");
+    check_threads::<f64>("f64");
+}
+
+fn check_paths<T: Float>(name: &str, tolerance: f64) {
+    for (dims, order) in [(2, 2), (2, 8), (2, 16), (3, 4), (3, 12)] {
+        for top in [Top::Absorbing, Top::FreeSurface] {
+            let on = |path| run::<T>(dims, order, top, Parallelism::Serial, path);
+            if Path::detect() < Path::Avx2 {
+                println!("skipped: this processor has no vector path");
+                return;
+            }
+            let (baseline, avx2) = (on(Path::Baseline), on(Path::Avx2));
+            let apart = |a: &[f64], b: &[f64]| peak(&difference(a, b)) / peak(b);
+            let errors = [
+                apart(&baseline.traces, &avx2.traces),
+                apart(&baseline.derivatives.vp, &avx2.derivatives.vp),
+                apart(&baseline.derivatives.wavelet, &avx2.derivatives.wavelet),
+            ];
+            println!(
+                "{name} {dims}-D order {order} {top:?}, baseline against avx2: {:.0e} {:.0e} {:.0e}",
+                errors[0], errors[1], errors[2]
+            );
+            assert!(errors.iter().all(|e| *e <= tolerance), "{name} {dims}-D order {order} {top:?}: {errors:?}");
+            if Path::detect() < Path::Avx512 {
+                println!("skipped: this processor has no avx512");
+            } else {
+                assert!(on(Path::Avx512) == avx2, "{name} {dims}-D order {order} {top:?}: avx512 differs from avx2");
+            }
+        }
+    }
+}
+
+#[test]
+fn vector_width_changes_no_bit_and_fusing_only_the_last() {
+    check_paths::<f32>("f32", 1e-4);
+    check_paths::<f64>("f64", 1e-12);
+}
