@@ -19,3 +19,4 @@ pub mod reversal;
 pub mod session;
 pub mod stage;
 pub mod study;
+pub mod terminal;

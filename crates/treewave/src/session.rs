@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use treewave_cluster::{Cluster, Failure, threads_per_rank};
 use treewave_core::{Event, Observer, StopFlag};
 use treewave_wave::Path as SimdPath;
@@ -14,6 +14,7 @@ use treewave_wave::Path as SimdPath;
 use crate::cli::Common;
 use crate::config::{self, Config};
 use crate::study::{Study, misconfigured, unwritable};
+use crate::terminal::PipedTerminal;
 
 /// The ranks and what they share.
 pub struct Session {
@@ -108,6 +109,19 @@ fn catch_signals(stop: &StopFlag) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Frames per second of the bar.
+const FRAMES_HZ: u8 = 8;
+
+/// Where a rank that speaks may draw: its own terminal, or the one behind the launcher's pipe.
+fn draw_target() -> ProgressDrawTarget {
+    if std::io::stderr().is_terminal() {
+        return ProgressDrawTarget::stderr_with_hz(FRAMES_HZ);
+    }
+    PipedTerminal::of_launcher().map_or_else(ProgressDrawTarget::hidden, |terminal| {
+        ProgressDrawTarget::term_like_with_hz(Box::new(terminal), FRAMES_HZ)
+    })
+}
+
 /// Progress of rank 0: a bar on a terminal, plain lines elsewhere.
 pub struct Progress {
     speaks: bool,
@@ -117,7 +131,8 @@ pub struct Progress {
 
 impl Progress {
     fn new(speaks: bool) -> Self {
-        let bar = if speaks && std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        let target = if speaks { draw_target() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
         let style = ProgressStyle::with_template("{msg:>24} [{bar:40}] {pos}/{len} shots {elapsed_precise}");
         bar.set_style(style.expect("the template is valid").progress_chars("=> "));
         Progress { speaks, bar, began: Instant::now() }
