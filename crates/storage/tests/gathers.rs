@@ -77,18 +77,23 @@ fn several_processes_read_one_file_at_once() {
     let path = folder.path().join("observed.h5");
     write(&path, &survey(&[5, 5, 5], 40, 0.004), Precision::F64, &[0, 1, 2]);
     // Even a program that holds the file for writing, as a notebook may, does not shut the ranks out.
-    let writer = hdf5::File::open_rw(&path).expect("opens");
-    let held = GatherFile::open(&path).expect("opens");
+    for held_for_writing in [true, false] {
+        let writer = held_for_writing.then(|| hdf5::File::open_rw(&path).expect("opens"));
+        let reader = (!held_for_writing).then(|| GatherFile::open(&path).expect("opens"));
+        read_in_a_child(&path);
+        drop((writer, reader));
+    }
+}
+
+fn read_in_a_child(path: &Path) {
     let child = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "a_rank_reads_its_shots", "--nocapture"])
-        .env("TREEWAVE_TEST_GATHERS", &path)
+        .env("TREEWAVE_TEST_GATHERS", path)
         .output()
         .expect("the child runs");
     let told = String::from_utf8_lossy(&child.stdout);
     let complaint = String::from_utf8_lossy(&child.stderr);
     assert!(child.status.success() && told.contains("the child has read its shot"), "{told}{complaint}");
-    drop(writer);
-    held.read_shot(2).expect("still open");
 }
 
 #[test]
