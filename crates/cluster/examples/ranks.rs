@@ -29,7 +29,7 @@ fn main() {
         "stop" => stopped(&*cluster, number(1), &stop),
         "late-stop" => late_stops(&*cluster, number(1)),
         "break" => broken(&*cluster, words[1], number(2), &stop),
-        "idle" => idle(&*cluster, number(1), number(2) as u64, &stop),
+        "idle" => idle(&*cluster, number(1), number(2) as u64, words.get(3) == Some(&"sorted"), &stop),
         "wait" => wait(&*cluster),
         "threads" => threads(&*cluster),
         "exit" => Ok(number(1) as i32),
@@ -66,11 +66,13 @@ fn sums(cluster: &dyn Cluster, stop: &StopFlag) -> Result<i32, Failure> {
     let mut misfits = vec![0.0; SHOTS];
     cluster.for_each_shot(&order, stop, &mut |shot| {
         thread::sleep(Duration::from_millis(random(shot as u64) % 8));
-        // Magnitudes over 20 decades, different for each shot, so that the order of plain additions would show.
+        // Magnitudes over 20 decades, so that the order of plain additions would show. One shot stands out by far, so
+        // that the accumulators of the ranks have different windows.
+        let large = if shot == 5 { 20 } else { 0 };
         let gradient: Vec<f64> = (0..1000)
             .map(|i| {
                 let bits = random((shot * 1000 + i) as u64);
-                (bits as f64 / u64::MAX as f64 - 0.5) * 10f64.powi((bits % 20) as i32 - shot as i32)
+                (bits as f64 / u64::MAX as f64 - 0.5) * 10f64.powi((bits % 20) as i32 + large)
             })
             .collect();
         misfits[shot] = if shot == 3 { -0.0 } else { gradient[0] };
@@ -211,11 +213,14 @@ fn broken(cluster: &dyn Cluster, how: &str, rank: usize, stop: &StopFlag) -> Res
     Ok(0)
 }
 
-/// Synthetic shots that take 1 to 4 times 25 ms of nothing; rank 0 prints the share of time in which ranks had none.
-fn idle(cluster: &dyn Cluster, shots: usize, seed: u64, stop: &StopFlag) -> Result<i32, Failure> {
+/// Synthetic shots that take 1 to 4 times 25 ms of nothing, the dearest first or in any order; rank 0 prints the share of
+/// time in which ranks had none.
+fn idle(cluster: &dyn Cluster, shots: usize, seed: u64, sorted: bool, stop: &StopFlag) -> Result<i32, Failure> {
     let cost = |shot: usize| 25.0 * (1.0 + 3.0 * random(seed << 32 | shot as u64) as f64 / u64::MAX as f64);
     let mut order: Vec<usize> = (0..shots).collect();
-    order.sort_by(|&a, &b| cost(b).total_cmp(&cost(a)));
+    if sorted {
+        order.sort_by(|&a, &b| cost(b).total_cmp(&cost(a)));
+    }
     cluster.barrier();
     let (begin, before) = (Instant::now(), cpu_seconds());
     // Between the end of a shot and the begin of the next.

@@ -22,6 +22,13 @@ pub(crate) struct Report {
     pub stop: bool,
 }
 
+impl Report {
+    /// Shots under way or waiting on the rank.
+    pub(crate) fn in_hand(&self) -> usize {
+        self.received - self.finished - self.dropped
+    }
+}
+
 /// What rank 0 tells a rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -45,8 +52,7 @@ struct Rank {
 impl Rank {
     /// Shots under way or waiting on the rank; `None` while it has not come to the queue, or a shot is on its way to it.
     fn in_hand(&self) -> Option<usize> {
-        let report = self.report.filter(|report| report.received == self.given)?;
-        Some(report.received - report.finished - report.dropped)
+        self.report.filter(|report| report.received == self.given).map(|report| report.in_hand())
     }
 }
 

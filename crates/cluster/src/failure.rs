@@ -72,8 +72,7 @@ impl From<ClusterError> for Failure {
 pub fn fail(failure: &Failure) -> ! {
     end_job(failure.code, failure.shared, |place| {
         let place = place.map(|(rank, _)| format!(" on rank {rank}")).filter(|_| !failure.shared);
-        // A closed standard error must not keep the job from ending.
-        let _ = writeln!(std::io::stderr(), "error{}: {}", place.unwrap_or_default(), failure.message);
+        say(&format!("error{}: {}\n", place.unwrap_or_default(), failure.message));
     })
 }
 
@@ -101,7 +100,7 @@ pub fn install_panic_hook() {
         std::panic::set_hook(Box::new(move |panic| {
             end_job(PANIC_CODE, false, |place| {
                 if let Some((rank, size)) = place {
-                    let _ = writeln!(std::io::stderr(), "a bug met on rank {rank} of {size}:");
+                    say(&format!("a bug met on rank {rank} of {size}:\n"));
                 }
                 print(panic);
             })
@@ -138,6 +137,12 @@ fn end_job(code: i32, shared: bool, tell: impl FnOnce(Option<(usize, usize)>)) -
             abort_ranks(code)
         }
     }
+}
+
+/// Writes to standard error in one piece, so that lines of the launcher do not come between.
+fn say(text: &str) {
+    // A closed standard error must not keep the job from ending.
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// Leaves this process. Exit handlers of libraries are skipped: they can wait for locks of threads that still compute.
