@@ -1,0 +1,130 @@
+//! A gradient has the same bits however the work is organised: strategy, memory and disk, ranks, threads, build.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{Case, Layout, PROGRAM, bits, errors, has_ranks, reversal_log};
+
+/// Three shots of 300 steps; snapshots are some 80 kB.
+const CASE: &str = r#"
+schema = 1
+[run]
+name = "case"
+[model]
+true  = { builtin = "foldbelt", shape = [61, 41], spacing_m = 40.0 }
+start = { builtin = "foldbelt", shape = [61, 41], spacing_m = 40.0, smooth_m = 200.0, keep_water = true }
+[physics]
+equation = "acoustic"
+[boundary]
+width_cells = 10
+[time]
+duration_s = 1.2
+record_s = 0.004
+[survey]
+sources   = { x_m = { start = 400, stop = 2000, count = 3 }, z_m = 40 }
+receivers = { x_m = { start = 0, stop = 2400, step = 80 }, z_m = 80 }
+[wavelet]
+kind = "ricker"
+peak_frequency_hz = 4.0
+[data]
+synthetic = true
+"#;
+
+/// A way to reverse: the keys of `[reversal]`, and whether it uses the disk; `None` where measured costs decide.
+type Way = (&'static [&'static str], Option<bool>);
+
+/// With steps this dear and a disk this cheap, snapshots that do not fit into memory go to disk.
+const CHEAP_DISK: &str = "costs={ advance = 100.0, pull_back = 200.0, write = 1.0, read = 1.0 }";
+
+const STORE_ALL: Way = (&["strategy=store-all"], Some(false));
+const TREEVERSE: Way = (&["strategy=treeverse", "snapshots=3"], Some(false));
+const REVOLVE: Way = (&["strategy=revolve", "snapshots=3"], Some(false));
+const SPILLING: Way = (&["strategy=two-level", "memory=1 MiB", "disk=64 MiB", CHEAP_DISK], Some(true));
+const SPILLING_EVERY_STEP: Way = (&["strategy=two-level", "snapshots=2", "disk=64 MiB", CHEAP_DISK], Some(true));
+
+/// Ways that are tried on one rank.
+const WAYS: [Way; 13] = [
+    TREEVERSE,
+    (&["strategy=treeverse", "snapshots=9"], Some(false)),
+    REVOLVE,
+    (&["strategy=revolve", "snapshots=7"], Some(false)),
+    (&["strategy=revolve", "snapshots=20"], Some(false)),
+    (&["strategy=revolve", "memory=2 MiB"], Some(false)),
+    SPILLING,
+    SPILLING_EVERY_STEP,
+    (&["strategy=two-level", "snapshots=4", "disk=400 KiB", CHEAP_DISK], Some(true)),
+    (&["strategy=two-level", "snapshots=10", "disk=1 MiB", "segment_steps=5", CHEAP_DISK], Some(true)),
+    (&["strategy=two-level", "memory=1 MiB", "disk=64 MiB"], None),
+    (&["strategy=auto", "memory=1 MiB", "disk=64 MiB", CHEAP_DISK], Some(true)),
+    (&["strategy=auto"], Some(false)),
+];
+
+/// The gradient of one program, layout and way, in a file of its own; the data are simulated on that layout as well.
+fn gradient(case: &Case, program: &Path, layout: Layout, way: Way, name: &str) -> PathBuf {
+    let file = case.path(&format!("{name}.h5"));
+    let keys: Vec<String> = way.0.iter().map(|key| format!("reversal.{key}")).collect();
+    let mut words = vec!["-o", file.to_str().expect("a temporary folder has a plain name")];
+    keys.iter().for_each(|key| words.extend(["--set", key]));
+    let ended = case.command(program, layout, "gradient", name, &words).output().expect("the program starts");
+    assert_eq!(ended.status.code(), Some(0), "{way:?} on {layout:?}: {}", errors(&ended));
+    let written = reversal_log(&file)["bytes_written"].as_u64().expect("the log tells the bytes written");
+    assert!(way.1.is_none_or(|spills| spills == (written > 0)), "{way:?} on {layout:?} wrote {written} bytes to disk");
+    assert!(case.scratch_is_empty(), "{way:?} on {layout:?} left a file in the scratch directory");
+    file
+}
+
+fn assert_same_bits(file: &Path, reference: &Path, what: &str) {
+    for dataset in ["gradient_vp", "illumination", "misfit", "misfit_per_shot"] {
+        let expected = bits(reference, dataset);
+        assert!(expected.iter().any(|&bits| f64::from_bits(bits) != 0.0), "{dataset} of the reference is zero");
+        let differ = bits(file, dataset).iter().zip(&expected).filter(|(a, b)| a != b).count();
+        assert_eq!(differ, 0, "{what}: {differ} of {} numbers of {dataset} differ", expected.len());
+    }
+}
+
+#[test]
+fn every_strategy_and_budget_gives_the_same_bits() {
+    let case = Case::new(CASE);
+    let one = Layout { ranks: 1, threads: 1 };
+    let reference = gradient(&case, Path::new(PROGRAM), one, STORE_ALL, "reference");
+    for (i, way) in WAYS.into_iter().enumerate() {
+        for threads in [1, 2] {
+            let layout = Layout { ranks: 1, threads };
+            let file = gradient(&case, Path::new(PROGRAM), layout, way, &format!("way-{i}-{threads}"));
+            assert_same_bits(&file, &reference, &format!("{way:?} on {layout:?}"));
+        }
+    }
+}
+
+#[test]
+fn any_number_of_ranks_and_threads_gives_the_same_bits() {
+    if !has_ranks() {
+        println!("skipped: there is one rank only, without MPI or without its launcher");
+        return;
+    }
+    let case = Case::new(CASE);
+    let one = Layout { ranks: 1, threads: 1 };
+    let reference = gradient(&case, Path::new(PROGRAM), one, STORE_ALL, "reference");
+    // The last has more ranks than shots.
+    let layouts = [(2, 1, SPILLING), (2, 2, REVOLVE), (3, 1, SPILLING_EVERY_STEP), (3, 2, TREEVERSE), (5, 1, SPILLING)];
+    for (ranks, threads, way) in layouts {
+        let layout = Layout { ranks, threads };
+        let file = gradient(&case, Path::new(PROGRAM), layout, way, &format!("ranks-{ranks}-{threads}"));
+        assert_same_bits(&file, &reference, &format!("{way:?} on {layout:?}"));
+    }
+}
+
+/// `scripts/test` names the other build; building it here would take longer than all tests.
+#[test]
+fn the_build_without_mpi_gives_the_same_bits() {
+    let Some(solo) = std::env::var_os("TREEWAVE_SOLO_BINARY") else {
+        println!("skipped: TREEWAVE_SOLO_BINARY names no build without MPI to compare with");
+        return;
+    };
+    let case = Case::new(CASE);
+    let layout = Layout { ranks: 1, threads: 2 };
+    let [ours, theirs] = [(Path::new(PROGRAM), "ours"), (Path::new(&solo), "theirs")]
+        .map(|(program, name)| gradient(&case, program, layout, SPILLING, name));
+    assert_same_bits(&ours, &theirs, "with and without MPI");
+}
