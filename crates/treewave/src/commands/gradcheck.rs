@@ -27,6 +27,11 @@ const SMALL: usize = 20_000_000;
 /// Relative size of the model perturbation at the largest Taylor step.
 const PERTURBATION: f64 = 0.01;
 
+/// Share of the second-order term in the change of the misfit at the largest Taylor step.
+const LARGEST_SHARE: f64 = 0.1;
+/// The largest Taylor step is at least this share of [`PERTURBATION`]: below, round-off would be what is measured.
+const SMALLEST_STEP: f64 = 1e-3;
+
 /// One check: a name, what was measured, what is allowed, and whether it holds.
 struct Check {
     name: &'static str,
@@ -112,7 +117,7 @@ fn dot_check(name: &'static str, left: f64, right: f64) -> Check {
     Check { name, measured, allowed: format!("at most {DOT_TOLERANCE:e}"), passed: measured <= DOT_TOLERANCE }
 }
 
-/// First- and second-order Taylor remainders of the misfit of the shot.
+/// First- and second-order Taylor remainders of the misfit of the shot, by changes as large as those of `dvp`.
 fn taylor(
     session: &Session,
     study: &Study,
@@ -128,18 +133,24 @@ fn taylor(
     let misfit =
         |predicted: &[f64], derivative: &mut [f64]| inverse.misfit.evaluate(predicted, &observed, record_s, derivative);
     let (at_start, gradient, _) = gradient(session, study, setup, acoustic, misfit)?;
-    let slope = dot(&gradient, dvp);
+    // Uphill everywhere: along a random direction the first derivative nearly cancels, and the second-order term would
+    // hide it.
+    let dvp: Vec<f64> = dvp.iter().zip(&gradient).map(|(d, g)| d.abs().copysign(*g)).collect();
+    let slope = dot(&gradient, &dvp);
     let vp = study.start.vp_m_per_s();
-    let mut remainders = Vec::new();
-    for octave in 0..5 {
-        let h = 0.5f64.powi(octave + 1);
-        let moved: Vec<f64> = vp.iter().zip(dvp).map(|(v, d)| v + h * d).collect();
+    let remainders_at = |h: f64| -> Result<(f64, f64), Failure> {
+        let moved: Vec<f64> = vp.iter().zip(&dvp).map(|(v, d)| v + h * d).collect();
         let moved = experiment.acoustic(&moved).map_err(|e| wave_failure(number, &e))?;
         let traces =
             in_thread_pool(|| experiment.shot(&moved, number).simulate()).map_err(|e| wave_failure(number, &e))?;
         let difference = misfit(&traces, &mut vec![0.0; traces.len()]) - at_start;
-        remainders.push((difference.abs(), (difference - h * slope).abs()));
-    }
+        Ok((difference.abs(), (difference - h * slope).abs()))
+    };
+    // Near a minimum the second order is large; the share of it falls with h, and shall be small in all octaves.
+    let share = remainders_at(0.5)?.1 / (0.5 * slope);
+    let largest = (0.5 * (LARGEST_SHARE / share).min(1.0)).max(SMALLEST_STEP);
+    let remainders =
+        (0..5).map(|octave| remainders_at(largest * 0.5f64.powi(octave))).collect::<Result<Vec<_>, _>>()?;
     let mean = |of: &dyn Fn(&(f64, f64)) -> f64| {
         let (first, last) = (of(&remainders[0]), of(&remainders[remainders.len() - 1]));
         (first / last).log2() / (remainders.len() - 1) as f64
