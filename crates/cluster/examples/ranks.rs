@@ -29,7 +29,7 @@ fn main() {
         "stop" => stopped(&*cluster, number(1), &stop),
         "late-stop" => late_stops(&*cluster, number(1)),
         "break" => broken(&*cluster, words[1], number(2), &stop),
-        "idle" => idle(&*cluster, number(1), number(2) as u64, words.get(3) == Some(&"sorted"), &stop),
+        "idle" => idle(&*cluster, number(1), number(2) as u64, words.get(3) == Some(&"mixed"), &stop),
         "wait" => wait(&*cluster),
         "threads" => threads(&*cluster),
         "exit" => Ok(number(1) as i32),
@@ -213,13 +213,15 @@ fn broken(cluster: &dyn Cluster, how: &str, rank: usize, stop: &StopFlag) -> Res
     Ok(0)
 }
 
-/// Synthetic shots that take 1 to 4 times 25 ms of nothing, the dearest first or in any order; rank 0 prints the share of
-/// time in which ranks had none.
-fn idle(cluster: &dyn Cluster, shots: usize, seed: u64, sorted: bool, stop: &StopFlag) -> Result<i32, Failure> {
+/// Synthetic shots that take 1 to 4 times 25 ms of nothing, the dearest first or `mixed`: so that shots dealt out
+/// in turn would give one rank all the dear ones. Rank 0 prints the share of time in which ranks had none.
+fn idle(cluster: &dyn Cluster, shots: usize, seed: u64, mixed: bool, stop: &StopFlag) -> Result<i32, Failure> {
     let cost = |shot: usize| 25.0 * (1.0 + 3.0 * random(seed << 32 | shot as u64) as f64 / u64::MAX as f64);
     let mut order: Vec<usize> = (0..shots).collect();
-    if sorted {
-        order.sort_by(|&a, &b| cost(b).total_cmp(&cost(a)));
+    order.sort_by(|&a, &b| cost(b).total_cmp(&cost(a)));
+    if mixed {
+        let each = shots.div_ceil(cluster.size());
+        order = (0..each).flat_map(|i| order.iter().skip(i).step_by(each).copied().collect::<Vec<_>>()).collect();
     }
     cluster.barrier();
     let (begin, before) = (Instant::now(), cpu_seconds());
