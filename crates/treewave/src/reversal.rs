@@ -42,6 +42,24 @@ pub fn spill<T: Scalar>(
     Ok(Box::new(SpillStore::create(scratch, name, rank, slots, state)?))
 }
 
+/// Makes a file in the scratch directory, if the disk may be used, and removes it.
+///
+/// # Errors
+/// Code 5 if that does not work.
+pub fn check_scratch(reversal: &Reversal) -> Result<(), Failure> {
+    if reversal.disk_bytes == 0 {
+        return Ok(());
+    }
+    let made = tempfile::tempfile_in(&reversal.scratch);
+    made.map(drop).map_err(|error| {
+        unwritable(format!(
+            "{}: the scratch directory cannot be used: {error}; choose another one with reversal.scratch, or set \
+             reversal.disk = 0",
+            reversal.scratch.display()
+        ))
+    })
+}
+
 /// Finds the plan for `steps` steps.
 ///
 /// # Errors

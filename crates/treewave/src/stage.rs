@@ -7,6 +7,7 @@ use treewave_wave::{Scalar, State};
 
 use crate::band::Band;
 use crate::config::keys::MisfitKind;
+use crate::config::sections::DataSource;
 use crate::observed::{Observed, Simulation, observed_file};
 use crate::reversal;
 use crate::session::Session;
@@ -32,11 +33,9 @@ impl<'a, T: Scalar> StageSetup<'a, T> {
     /// # Errors
     /// The same on all ranks: a configuration, data or environment that does not fit, or a request to stop.
     pub fn new(study: &'a Study, session: &'a Session, stage: usize) -> Result<Self, ExperimentError> {
+        session.cluster.agree(check_stage::<T>(study, stage))?;
         let band = stage_band(study, stage)?;
-        let shots = study.config.stages[stage].shots.pick(study.survey.shots.len());
-        let shots = shots.map_err(|expected| misconfigured(format!("stage {stage}: shots: expected {expected}")))?;
-        // Before anything is computed: does the memory suffice?
-        check_budget::<T>(study, &band)?;
+        let shots = picked_shots(study, stage)?;
         let simulation = session.simulation();
         session.progress.begin("observed data", study.survey.shots.len());
         let file = observed_file::<T>(study, &simulation)?;
@@ -113,6 +112,30 @@ pub fn layout(study: &Study, band: &Band) -> treewave_wave::Layout {
 pub fn check_budget<T: Scalar>(study: &Study, band: &Band) -> Result<(), Failure> {
     let costs = treewave_reversal::StepCosts { advance: 1.0, record: 1.0, pull_back: 2.0, write: 1.0, read: 1.0 };
     reversal::plan::<T>(&study.config.reversal, &layout(study, band), band.steps(), costs).map(|_| ())
+}
+
+/// Refuses what would stop a run later on, before anything is computed or written.
+///
+/// # Errors
+/// The same on all ranks: budgets and shots (code 2), data (code 3) or a scratch directory (code 5) that cannot be used
+/// in one of the stages.
+pub fn check_stages<T: Scalar>(study: &Study, session: &Session) -> Result<(), Failure> {
+    session.cluster.agree((0..study.config.stages.len()).try_for_each(|stage| check_stage::<T>(study, stage)))
+}
+
+fn check_stage<T: Scalar>(study: &Study, stage: usize) -> Result<(), Failure> {
+    let band = stage_band(study, stage)?;
+    picked_shots(study, stage)?;
+    check_budget::<T>(study, &band)?;
+    if let Some(DataSource::Observed(file)) = &study.config.data {
+        Observed::open(file, &study.survey, &band)?;
+    }
+    reversal::check_scratch(&study.config.reversal)
+}
+
+fn picked_shots(study: &Study, stage: usize) -> Result<Vec<usize>, Failure> {
+    let shots = study.config.stages[stage].shots.pick(study.survey.shots.len());
+    shots.map_err(|expected| misconfigured(format!("stage {stage}: shots: expected {expected}")))
 }
 
 /// A plan of one step, until the real one is made.

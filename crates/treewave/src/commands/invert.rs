@@ -17,7 +17,7 @@ use crate::record::{Entry, Record};
 use crate::report::{bytes_text, plan_text};
 use crate::resume::{Point, Resume};
 use crate::session::Session;
-use crate::stage::StageSetup;
+use crate::stage::{StageSetup, check_stages};
 use crate::study::{Study, misconfigured};
 
 /// Carries the verb out; exit code 0 also where a line search could go no further.
@@ -84,6 +84,7 @@ fn invert<T: Scalar>(session: &Session, study: &Study) -> Result<i32, Experiment
         }
         None => (Record::new(study, session), None),
     };
+    check_stages::<T>(study, session)?;
     let begun = if session.leads() { record.begin(study) } else { Ok(()) };
     session.cluster.agree(begun)?;
     let reason = match run_stages::<T>(session, study, &mut record, point) {
@@ -198,7 +199,10 @@ fn run_stage<T: Scalar>(
         let point = Point {
             stage,
             // A limit on the evaluations may be raised when the run goes on; the other reasons are final.
-            ended: report.stopped_because.as_ref().is_some_and(|reason| !matches!(reason, StopReason::Evaluations { .. })),
+            ended: report
+                .stopped_because
+                .as_ref()
+                .is_some_and(|reason| !matches!(reason, StopReason::Evaluations { .. })),
             base: base.clone(),
             preconditioner: preconditioner.clone(),
             state: state.clone(),
