@@ -75,11 +75,8 @@ pub enum StorageError {
         path.display()
     )]
     RawSize { path: PathBuf, found: u64, expected: u64, shape: Vec<usize>, bytes_per_value: usize },
-    /// An npy file that cannot be used.
-    #[error("{}: {reason}", path.display())]
-    Npy { path: PathBuf, reason: String },
     /// No restart file can be trusted.
-    #[error("{}: no restart file is usable: {}; remove the folder to begin anew", path.display(), reasons.join("; "))]
+    #[error("{}: no restart file is usable: {}; keep the folder for inspection, or remove it to begin anew", path.display(), reasons.join("; "))]
     Restart { path: PathBuf, reasons: Vec<String> },
 }
 

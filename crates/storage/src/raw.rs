@@ -12,9 +12,13 @@ use crate::error::StorageError;
 /// Number format of a raw file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RawNumber {
+    /// Four bytes, little endian.
     F32Le,
+    /// Four bytes, big endian.
     F32Be,
+    /// Eight bytes, little endian.
     F64Le,
+    /// Eight bytes, big endian.
     F64Be,
 }
 
@@ -49,15 +53,19 @@ pub struct RawLayout {
 /// Reads a headerless binary file; `scale` is the factor to m/s.
 ///
 /// # Errors
-/// [`StorageError::MissingFile`], [`StorageError::Io`]; [`StorageError::Content`] for another size than the grid's;
-/// [`StorageError::Model`] for velocities that cannot be.
+/// [`StorageError::MissingFile`], [`StorageError::Io`]; [`StorageError::RawSize`] for another size than the grid's;
+/// [`StorageError::Content`] with the cell for velocities that cannot be.
 pub fn read_raw_model(path: &Path, grid: &Grid, layout: RawLayout, scale: f64) -> Result<Model, StorageError> {
     let bytes = read_bytes(path)?;
     let expected = grid.len() * layout.number.bytes();
     if bytes.len() != expected {
-        let (found, shape, each) = (bytes.len(), grid.dataset_shape(), layout.number.bytes());
-        let what = format!("the file has {found} bytes; {shape:?} numbers of {each} bytes make {expected}");
-        return Err(StorageError::content(path, what));
+        return Err(StorageError::RawSize {
+            path: path.into(),
+            found: bytes.len() as u64,
+            expected: expected as u64,
+            shape: grid.dataset_shape(),
+            bytes_per_value: layout.number.bytes(),
+        });
     }
     let values: Vec<f64> = bytes.chunks_exact(layout.number.bytes()).map(|b| scale * layout.number.value(b)).collect();
     model(path, grid, if layout.x_fastest { z_fastest(grid, &values) } else { values })

@@ -359,3 +359,68 @@ impl Drop for LastWords<'_> {
         self.0.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The thread takes its next task, and is slow at it.
+    fn begin(queue: &Queue) -> Task {
+        queue.lock().next_task().expect("there is something to do")
+    }
+
+    fn put(queue: &Queue, slot: usize, byte: u8) {
+        queue.put(slot, |bytes| bytes.fill(byte), &mut 0.0).expect("no failure");
+    }
+
+    fn get(queue: &Queue, slot: usize) -> Option<u8> {
+        let mut found = None;
+        queue.get(slot, |bytes| found = Some(bytes[0]), &mut 0.0).expect("no failure");
+        found
+    }
+
+    #[test]
+    fn a_prefetch_of_a_discarded_snapshot_is_not_served_for_its_successor() {
+        let queue = Queue::new(2, 4);
+        queue.prefetch(1).expect("no failure");
+        let mut reading = begin(&queue);
+        reading.bytes.fill(7);
+        queue.discard(1).expect("no failure");
+        put(&queue, 1, 8);
+        queue.finish(reading, None);
+        assert_eq!(get(&queue, 1), Some(8));
+    }
+
+    #[test]
+    fn a_write_of_a_discarded_snapshot_is_not_kept_for_its_successor() {
+        let queue = Queue::new(2, 4);
+        put(&queue, 1, 7);
+        queue.prefetch(1).expect("no failure");
+        let writing = begin(&queue);
+        queue.discard(1).expect("no failure");
+        put(&queue, 1, 8);
+        queue.finish(writing, None);
+        assert_eq!(get(&queue, 1), Some(8));
+        // Both writes went the same way, the later one last.
+        let second = begin(&queue);
+        assert_eq!((second.slot, second.write, second.bytes[0]), (1, true, 8));
+    }
+
+    #[test]
+    fn writes_go_in_the_order_they_came_and_before_prefetches() {
+        let queue = Queue::new(3, 4);
+        queue.prefetch(9).expect("no failure");
+        put(&queue, 5, 1);
+        put(&queue, 4, 2);
+        let order: Vec<(usize, bool)> = (0..3).map(|_| begin(&queue)).map(|task| (task.slot, task.write)).collect();
+        assert_eq!(order, [(5, true), (4, true), (9, false)]);
+    }
+
+    #[test]
+    fn a_write_that_has_not_begun_is_saved_by_a_discard() {
+        let queue = Queue::new(2, 4);
+        put(&queue, 1, 7);
+        queue.discard(1).expect("no failure");
+        assert!(queue.lock().next_task().is_none());
+    }
+}
