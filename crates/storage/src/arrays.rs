@@ -32,7 +32,7 @@ pub fn list_datasets(path: &Path) -> Result<Vec<(String, Vec<usize>)>, StorageEr
     Reader::open(path)?.datasets()
 }
 
-/// Reads a numeric dataset of one, two or three dimensions.
+/// Reads a numeric dataset of one to four dimensions: up to the history of a 3-D model.
 ///
 /// Axes come from dimension scales; else from datasets `x`, `y`, `z` of the right lengths; else, for two and three
 /// dimensions, from the attributes `spacing_m` and `origin_m`; else they count from 0 and are called `axis_0` and so on.
@@ -44,12 +44,12 @@ pub fn read_array(path: &Path, dataset: &str) -> Result<LabelledArray, StorageEr
     let reader = Reader::open(path)?;
     let found = reader.dataset(dataset)?;
     let shape = found.shape();
-    if !(1..=3).contains(&shape.len()) {
+    if !(1..=4).contains(&shape.len()) {
         return Err(StorageError::Shape {
             path: path.into(),
             dataset: dataset.into(),
             found: shape,
-            expected: "1 to 3 dimensions".into(),
+            expected: "1 to 4 dimensions".into(),
         });
     }
     let values = reader.numbers(&found, &format!("dataset {dataset:?}"))?;

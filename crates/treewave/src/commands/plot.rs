@@ -72,14 +72,19 @@ impl Section {
     fn of(arguments: &Plot, array: &LabelledArray) -> Result<Section, Failure> {
         let mut values: ArrayD<f64> = array.values.clone();
         let mut axes = array.axes.clone();
-        if axes[0].name == "iteration" {
-            let held = values.shape()[0];
-            let iteration = arguments.iteration.unwrap_or(held - 1);
-            if iteration >= held {
+        // A large run keeps the last iteration only, along an axis of one entry.
+        if matches!(axes[0].name.as_str(), "iteration" | "last_iteration") {
+            let held = &axes[0].values;
+            let (first, last) = (held[0], held[held.len() - 1]);
+            let wanted = arguments.iteration.map_or(last, |iteration| iteration as f64);
+            let Some(place) = held.iter().position(|&iteration| iteration == wanted) else {
                 let file = arguments.file.display();
-                return Err(misconfigured(format!("{file}: --iteration {iteration}: there are 0 to {}", held - 1)));
-            }
-            values = values.index_axis(Dimension(0), iteration).to_owned();
+                let others = if first > 0.0 { "; those before have files of their own in iterations/" } else { "" };
+                return Err(misconfigured(format!(
+                    "{file}: --iteration {wanted}: there are {first} to {last}{others}"
+                )));
+            };
+            values = values.index_axis(Dimension(0), place).to_owned();
             axes.remove(0);
         }
         if values.ndim() == 3 {
