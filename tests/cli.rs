@@ -328,6 +328,7 @@ fn a_run_has_a_status_and_every_file_a_picture() {
     assert_eq!(treewave(&["status", text(&case.scratch())]).status.code(), Some(2));
 
     let observed = case.path("run").join("observed.h5");
+    // To look at the pictures, name a folder for them.
     let keep = std::env::var_os("TREEWAVE_TEST_PICTURES").map(PathBuf::from);
     for (name, file, words) in [
         ("comparison", &run, &[][..]),
