@@ -4,7 +4,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{Case, Layout, PROGRAM, bits, errors, has_ranks, reversal_log};
+use common::{Case, Layout, PROGRAM, bits, errors, ranks_or_skipped, reversal_log};
 
 /// Three shots of 300 steps; snapshots are some 80 kB.
 const CASE: &str = r#"
@@ -99,8 +99,7 @@ fn every_strategy_and_budget_gives_the_same_bits() {
 
 #[test]
 fn any_number_of_ranks_and_threads_gives_the_same_bits() {
-    if !has_ranks() {
-        println!("skipped: there is one rank only, without MPI or without its launcher");
+    if !ranks_or_skipped() {
         return;
     }
     let case = Case::new(CASE);
@@ -117,6 +116,7 @@ fn any_number_of_ranks_and_threads_gives_the_same_bits() {
 
 /// `scripts/test` names the other build; building it here would take longer than all tests.
 #[test]
+#[cfg(feature = "mpi")]
 fn the_build_without_mpi_gives_the_same_bits() {
     let Some(solo) = std::env::var_os("TREEWAVE_SOLO_BINARY") else {
         println!("skipped: TREEWAVE_SOLO_BINARY names no build without MPI to compare with");

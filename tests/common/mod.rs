@@ -26,6 +26,14 @@ pub fn has_ranks() -> bool {
     cfg!(feature = "mpi") && found()
 }
 
+/// The same; says so where a test of ranks has to be left out of a build that has them.
+pub fn ranks_or_skipped() -> bool {
+    if cfg!(feature = "mpi") && !has_ranks() {
+        println!("skipped: the launcher mpirun is absent");
+    }
+    has_ranks()
+}
+
 /// The layout, or one rank with its threads where there can be only one.
 pub fn layout(ranks: usize, threads: usize) -> Layout {
     Layout { ranks: if has_ranks() { ranks } else { 1 }, threads }
