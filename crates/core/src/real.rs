@@ -35,7 +35,7 @@ pub trait Real:
     /// The value itself, or zero where its magnitude is below a fixed tiny threshold.
     ///
     /// Denormal numbers slow down processors by an order of magnitude, and the front of a wave is full of them. The
-    /// threshold belongs to the discrete program: 1e-30 in `f32`, 1e-200 in everything wider. Fields are scaled to
+    /// threshold belongs to the discrete program: 1e-18 in `f32`, 1e-200 in everything wider. Fields are scaled to
     /// peaks near one, so that nothing that matters is ever below it.
     fn flush(self) -> Self;
     /// Absolute value.
@@ -51,6 +51,11 @@ pub trait Real:
     /// Cosine.
     fn cos(self) -> Self;
 }
+
+/// Threshold of [`Real::flush`] in `f32`.
+pub const TINY_F32: f32 = 1e-18;
+/// Threshold of [`Real::flush`] in everything wider.
+pub const TINY_F64: f64 = 1e-200;
 
 macro_rules! real_float {
     ($t:ty, $tiny:expr) => {
@@ -101,5 +106,5 @@ macro_rules! real_float {
     };
 }
 
-real_float!(f32, 1e-30);
-real_float!(f64, 1e-200);
+real_float!(f32, TINY_F32);
+real_float!(f64, TINY_F64);

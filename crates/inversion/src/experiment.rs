@@ -174,11 +174,7 @@ impl<T: Scalar> Experiment<'_, T> {
     ///
     /// # Errors
     /// As [`evaluate`](Self::evaluate); a failure of the sink becomes one of all ranks.
-    pub fn simulate(
-        &self,
-        vp: &[f64],
-        sink: &mut TraceSink<'_>,
-    ) -> Result<(), ExperimentError> {
+    pub fn simulate(&self, vp: &[f64], sink: &mut TraceSink<'_>) -> Result<(), ExperimentError> {
         let acoustic = self.acoustic(vp).map_err(|e| Failure::new(NUMERICAL_CODE, e.to_string()))?;
         let bytes = |shot: usize| 8 * (2 + self.survey.samples * self.survey.shots[shot].receivers_m.len());
         let mut rest = self.shots;
@@ -339,7 +335,7 @@ impl<'a, T: Scalar> ShotRunner<'a, T> {
         inverse: &Inverse,
     ) -> Result<Self, ExperimentError> {
         let shot = experiment.shot(acoustic, experiment.shots[0]);
-        let mut workspace = Workspace::new(&shot, shot.new_work());
+        let mut workspace = Workspace::new(&shot, ());
         workspace.reserve(&shot, inverse.plan.segment_steps);
         let layout = acoustic.layout();
         let mut memory = MemoryStore::new(move || State::new(layout));

@@ -22,273 +22,333 @@
 //! # References
 //! Pasalic & McGarry (2010), "Convolutional perfectly matched layer for isotropic and anisotropic acoustic wave
 //! equations", eqs. 6–10; Komatitsch & Martin (2007) for the recursive convolution.
+#![allow(unsafe_code)]
 
 use treewave_core::Real;
 
-use crate::stencil::{Neighbours, Stencil, fma};
+use crate::lines::{LANES, Lines, holds};
+use crate::stencil::Stencil;
+use crate::vector::{Vector, splats};
+
+/// Largest radius of the first differences in the layer.
+///
+/// What they give is smooth, and small where the layer begins. With order 4 the layer reflects as little as with higher
+/// orders, in less time; beside a Laplacian of order 2 they are of order 2. The second derivative in `ζ` must be that of the
+/// Laplacian: with another one, source and receiver could not be exchanged.
+pub const RADIUS: usize = 2;
+
+/// Radius of the first differences beside a Laplacian of a given radius.
+pub const fn radius_beside(radius: usize) -> usize {
+    if radius < RADIUS { radius } else { RADIUS }
+}
 
 /// Widest layer in cells.
 pub const MAX_WIDTH: usize = 200;
-/// Room for a layer and the stencils that reach out of it on both sides.
-const BUFFER: usize = MAX_WIDTH + 4 * crate::MAX_RADIUS;
 
-/// Central first derivative.
+/// Central first derivative at a point.
+///
+/// # Safety
+/// Vectors may be read at the point's `R` neighbours on each side.
 #[inline(always)]
-fn derivative<T: Real, const R: usize, const FMA: bool>(d: &[T; R], rows: &Neighbours<T, R>, i: usize) -> T {
-    let mut sum = d[0] * (rows.plus[0][i] - rows.minus[0][i]);
-    for k in 1..R {
-        sum = fma::<T, FMA>(d[k], rows.plus[k][i] - rows.minus[k][i], sum);
+pub(crate) unsafe fn derivative<T: Real, V: Vector<T>, const R: usize, const FMA: bool>(
+    d: &[V; R],
+    at: impl Fn(isize) -> *const T,
+) -> V {
+    // SAFETY: the caller promises.
+    unsafe {
+        let difference = |k: isize| V::load(at(k)).minus(V::load(at(-k)));
+        let mut sum = d[0].times(difference(1));
+        for k in 1..R {
+            sum = d[k].times_plus::<FMA>(difference(k as isize + 1), sum);
+        }
+        sum
     }
-    sum
 }
 
-/// Central second derivative.
+/// Central second derivative at a point; `c` begins with the centre's weight.
+///
+/// # Safety
+/// Vectors may be read at the point and its `R` neighbours on each side.
 #[inline(always)]
-fn curvature<T: Real, const R: usize, const FMA: bool>(c0: T, c: &[T; R], rows: &Neighbours<T, R>, i: usize) -> T {
-    let mut sum = c0 * rows.centre[i];
-    for k in 0..R {
-        sum = fma::<T, FMA>(c[k], rows.plus[k][i] + rows.minus[k][i], sum);
+pub(crate) unsafe fn curvature<T: Real, V: Vector<T>, const R: usize, const FMA: bool>(
+    c0: V,
+    c: &[V; R],
+    at: impl Fn(isize) -> *const T,
+) -> V {
+    // SAFETY: the caller promises.
+    unsafe {
+        let mut sum = c0.times(V::load(at(0)));
+        for k in 0..R {
+            let d = k as isize + 1;
+            sum = c[k].times_plus::<FMA>(V::load(at(d)).plus(V::load(at(-d))), sum);
+        }
+        sum
     }
-    sum
 }
 
-/// Weights of an axis, without the centre.
+/// `w += extra` means, with the leapfrog already made: `next += m extra`, and `record += extra` if there is a record.
+///
+/// # Safety
+/// Vectors may be read from `m`, and read and written at `next` and, with `RECORD`, at `record`.
 #[inline(always)]
-fn weights<T: Real, const R: usize>(w: &[T; crate::MAX_RADIUS + 1]) -> [T; R] {
-    let mut out = [T::ZERO; R];
-    out.copy_from_slice(&w[1..=R]);
-    out
-}
-
-/// The rows that [`Neighbours`] wants, from the caller's list of `2R + 1` rows in order.
-#[inline(always)]
-fn neighbours<'a, T, const R: usize>(rows: &[&'a [T]], n: usize) -> Neighbours<'a, T, R> {
-    let (mut minus, mut plus) = ([&rows[0][..0]; R], [&rows[0][..0]; R]);
-    for k in 0..R {
-        minus[k] = &rows[R - 1 - k][..n];
-        plus[k] = &rows[R + 1 + k][..n];
+pub(crate) unsafe fn add<T: Real, V: Vector<T>, const FMA: bool, const RECORD: bool>(
+    extra: V,
+    m: *const T,
+    next: *mut T,
+    record: *mut T,
+) {
+    // SAFETY: the caller promises.
+    unsafe {
+        V::load(m).times_plus::<FMA>(extra, V::load(next)).flush().store(next);
+        if RECORD {
+            V::load(record).plus(extra).flush().store(record);
+        }
     }
-    Neighbours { centre: &rows[R][..n], minus, plus }
 }
 
-/// `ψ ← b ψ + a D p` for a row in the layer of axis x or y; `p` lists the `2R + 1` rows across.
+/// Checks that rows are whole vectors.
 #[inline(always)]
-pub(crate) fn psi_row<T: Real, const R: usize, const FMA: bool>(
+fn whole<T, V: Vector<T>>(lines: &Lines<T>) {
+    const { assert!(LANES.is_multiple_of(V::LANES)) };
+    assert!(lines.n.is_multiple_of(LANES), "rows are whole vectors");
+}
+
+/// Checks that arrays with the rows of a field hold them.
+#[inline(always)]
+fn fields_hold<T>(lines: &Lines<T>, m: &[T], next: &[T]) {
+    let Lines { count, line, n, .. } = *lines;
+    assert!(holds(m, count, line, n) && holds(next, count, line, n));
+}
+
+/// Where rows across an axis begin, from a list of them that is checked to hold as many as `lines`.
+#[inline(always)]
+fn across<T, const N: usize>(rows: &[&[T]], lines: &Lines<T>) -> [*const T; N] {
+    std::array::from_fn(|k| {
+        assert!(holds(rows[k], lines.count, lines.n, lines.n));
+        rows[k].as_ptr()
+    })
+}
+
+/// `Z ← b Z + v` for rows in the layer of axis x or y.
+#[inline(always)]
+pub(crate) fn decay_lines<T: Real, V: Vector<T>, const FMA: bool>(b: T, v: Lines<T>, z: &mut [T]) {
+    whole::<T, V>(&v);
+    v.check(0, 0);
+    assert!(holds(z, v.count, v.n, v.n));
+    let (first, z) = (v.first(), z.as_mut_ptr());
+    for i in 0..v.count {
+        for j in (0..v.n).step_by(V::LANES) {
+            // SAFETY: by the checks above, both arrays hold all rows, in whole vectors. These functions are compiled for,
+            // and put into a table of, a path with the instructions of `V`; so below.
+            unsafe {
+                let (v, z) = (first.add(i * v.line + j), z.add(i * v.n + j));
+                V::splat(b).times_plus::<FMA>(V::load(z), V::load(v)).flush().store(z);
+            }
+        }
+    }
+}
+
+/// `ψ ← b ψ + a D p` for rows in the layer of axis x or y.
+#[inline(always)]
+pub(crate) fn psi_lines<T: Real, V: Vector<T>, const D: usize, const FMA: bool>(
     stencil: &Stencil<T>,
     axis: usize,
-    ab: [T; 2],
-    p: &[&[T]],
+    [a, b]: [T; 2],
+    p: Lines<T>,
     psi: &mut [T],
 ) {
-    let p = neighbours::<T, R>(p, psi.len());
-    let d = weights::<T, R>(&stencil.first[axis]);
-    let [a, b] = ab;
-    for i in 0..psi.len() {
-        let slope = derivative::<T, R, FMA>(&d, &p, i);
-        psi[i] = fma::<T, FMA>(a, slope, b * psi[i]).flush();
+    whole::<T, V>(&p);
+    let stride = p.strides[axis];
+    p.check(D, stride);
+    assert!(holds(psi, p.count, p.n, p.n));
+    let (first, psi) = (p.first(), psi.as_mut_ptr());
+    // SAFETY: by the checks above, the arrays hold all rows, and the field their neighbours, in whole vectors.
+    unsafe {
+        let d: [V; D] = splats(&stencil.first[axis][1..]);
+        let (a, b) = (V::splat(a), V::splat(b));
+        for i in 0..p.count {
+            for j in (0..p.n).step_by(V::LANES) {
+                let (p, psi) = (first.add(i * p.line + j), psi.add(i * p.n + j));
+                let slope = derivative::<T, V, D, FMA>(&d, |k| p.offset(k * stride as isize));
+                a.times_plus::<FMA>(slope, b.times(V::load(psi))).flush().store(psi);
+            }
+        }
     }
 }
 
-/// `w += D ψ`, and inside the layer `ζ ← b ζ + a (L p + D ψ)`, `w += ζ`, for a row of axis x or y.
+/// `w += D ψ`, and inside the layer `ζ ← b ζ + a (L p + D ψ)`, `w += ζ`, for rows of axis x or y.
 ///
-/// `p` and `psi` list `2R + 1` rows across; rows outside the layer are zero rows. `zeta` is `None` outside the layer.
+/// `psi` lists `N = 2D + 1` times the rows across; outside the layer they are zeros. `zeta` is empty outside the layer, `record`
+/// where none is kept.
 #[inline(always)]
-pub(crate) fn layer_row<T: Real, const R: usize, const FMA: bool>(
+#[expect(clippy::too_many_arguments, reason = "an array each")]
+pub(crate) fn layer_lines<T: Real, V: Vector<T>, const R: usize, const D: usize, const N: usize, const FMA: bool>(
     stencil: &Stencil<T>,
     axis: usize,
     ab: [T; 2],
-    p: &[&[T]],
+    p: Lines<T>,
     psi: &[&[T]],
-    zeta: Option<&mut [T]>,
-    w: &mut [T],
+    zeta: &mut [T],
+    m: &[T],
+    next: &mut [T],
+    record: &mut [T],
 ) {
-    let n = w.len();
-    let psi = neighbours::<T, R>(psi, n);
-    let d = weights::<T, R>(&stencil.first[axis]);
-    let Some(zeta) = zeta else {
-        for i in 0..n {
-            w[i] += derivative::<T, R, FMA>(&d, &psi, i);
-        }
-        return;
-    };
-    let p = neighbours::<T, R>(p, n);
-    let c = weights::<T, R>(&stencil.second[axis]);
-    let c0 = stencil.second[axis][0];
-    let zeta = &mut zeta[..n];
-    let [a, b] = ab;
-    for i in 0..n {
-        let slope = derivative::<T, R, FMA>(&d, &psi, i);
-        let q = curvature::<T, R, FMA>(c0, &c, &p, i) + slope;
-        zeta[i] = fma::<T, FMA>(a, q, b * zeta[i]).flush();
-        w[i] += slope + zeta[i];
+    if record.is_empty() {
+        each_line::<T, V, R, D, N, FMA, false>(stencil, axis, ab, p, psi, zeta, m, next, record);
+    } else {
+        each_line::<T, V, R, D, N, FMA, true>(stencil, axis, ab, p, psi, zeta, m, next, record);
     }
 }
 
-/// Transposed: `P ← b P − D (v + a Z)` for a row in the layer of axis x or y.
-///
-/// `v`, `z` and `a` list the `2R + 1` rows across and their coefficients; outside the layer `a` is 0.
 #[inline(always)]
-pub(crate) fn adjoint_psi_row<T: Real, const R: usize, const FMA: bool>(
+#[expect(clippy::too_many_arguments, reason = "an array each")]
+fn each_line<
+    T: Real,
+    V: Vector<T>,
+    const R: usize,
+    const D: usize,
+    const N: usize,
+    const FMA: bool,
+    const RECORD: bool,
+>(
+    stencil: &Stencil<T>,
+    axis: usize,
+    [a, b]: [T; 2],
+    p: Lines<T>,
+    psi: &[&[T]],
+    zeta: &mut [T],
+    m: &[T],
+    next: &mut [T],
+    record: &mut [T],
+) {
+    const { assert!(N == 2 * D + 1) };
+    whole::<T, V>(&p);
+    let (stride, inside) = (p.strides[axis], !zeta.is_empty());
+    p.check(R, stride);
+    fields_hold(&p, m, next);
+    assert!(!inside || holds(zeta, p.count, p.n, p.n));
+    assert!(!RECORD || holds(record, p.count, p.n, p.n));
+    let psi: [*const T; N] = across(psi, &p);
+    let (first, zeta, m, next) = (p.first(), zeta.as_mut_ptr(), m.as_ptr(), next.as_mut_ptr());
+    let record = record.as_mut_ptr();
+    // SAFETY: by the checks above, the arrays that are used hold all rows, and the field their neighbours, in whole vectors.
+    unsafe {
+        let d: [V; D] = splats(&stencil.first[axis][1..]);
+        let c: [V; R] = splats(&stencil.second[axis][1..]);
+        let (c0, a, b) = (V::splat(stencil.second[axis][0]), V::splat(a), V::splat(b));
+        for i in 0..p.count {
+            for j in (0..p.n).step_by(V::LANES) {
+                let (cell, place) = (i * p.n + j, i * p.line + j);
+                let mut extra = derivative::<T, V, D, FMA>(&d, |k| psi[(D as isize + k) as usize].add(cell));
+                if inside {
+                    let (p, zeta) = (first.add(place), zeta.add(cell));
+                    let q = curvature::<T, V, R, FMA>(c0, &c, |k| p.offset(k * stride as isize)).plus(extra);
+                    let moved = a.times_plus::<FMA>(q, b.times(V::load(zeta))).flush();
+                    moved.store(zeta);
+                    extra = extra.plus(moved);
+                }
+                add::<T, V, FMA, RECORD>(extra, m.add(place), next.add(place), record.wrapping_add(cell));
+            }
+        }
+    }
+}
+
+/// Transposed: `P ← b P − D (v + a Z)` for rows in the layer of axis x or y.
+///
+/// `z` and `a` list `N = 2D + 1` times the rows across and their coefficients; outside the layer `a` is 0.
+#[inline(always)]
+pub(crate) fn adjoint_psi_lines<T: Real, V: Vector<T>, const D: usize, const N: usize, const FMA: bool>(
     stencil: &Stencil<T>,
     axis: usize,
     b: T,
-    v: &[&[T]],
+    v: Lines<T>,
     z: &[&[T]],
     a: &[T],
     p: &mut [T],
 ) {
-    let n = p.len();
-    let (v, z) = (neighbours::<T, R>(v, n), neighbours::<T, R>(z, n));
-    let d = weights::<T, R>(&stencil.first[axis]);
-    let (mut a_minus, mut a_plus) = ([T::ZERO; R], [T::ZERO; R]);
-    for k in 0..R {
-        (a_minus[k], a_plus[k]) = (a[R - 1 - k], a[R + 1 + k]);
-    }
-    for i in 0..n {
-        let mut sum = T::ZERO;
-        for k in 0..R {
-            let plus = fma::<T, FMA>(a_plus[k], z.plus[k][i], v.plus[k][i]);
-            let minus = fma::<T, FMA>(a_minus[k], z.minus[k][i], v.minus[k][i]);
-            sum = fma::<T, FMA>(d[k], plus - minus, sum);
+    const { assert!(N == 2 * D + 1) };
+    whole::<T, V>(&v);
+    let stride = v.strides[axis];
+    v.check(D, stride);
+    assert!(holds(p, v.count, v.n, v.n));
+    let z: [*const T; N] = across(z, &v);
+    let (first, p) = (v.first(), p.as_mut_ptr());
+    // SAFETY: by the checks above, the arrays hold all rows, and the field their neighbours, in whole vectors.
+    unsafe {
+        let d: [V; D] = splats(&stencil.first[axis][1..]);
+        let a: [V; N] = splats(a);
+        let b = V::splat(b);
+        for i in 0..v.count {
+            for j in (0..v.n).step_by(V::LANES) {
+                let (cell, v) = (i * v.n + j, first.add(i * v.line + j));
+                let value = |k: isize| {
+                    let row = (D as isize + k) as usize;
+                    a[row].times_plus::<FMA>(V::load(z[row].add(cell)), V::load(v.offset(k * stride as isize)))
+                };
+                let p = p.add(cell);
+                let mut moved = b.times(V::load(p));
+                for k in 0..D {
+                    let distance = k as isize + 1;
+                    moved = d[k].times_plus::<FMA>(value(-distance).minus(value(distance)), moved);
+                }
+                moved.flush().store(p);
+            }
         }
-        p[i] = fma::<T, FMA>(b, p[i], -sum).flush();
     }
 }
 
-/// Transposed: `w += L (a Z) − D (a P)` for a row of axis x or y.
+/// Transposed: `w += L (a Z) − D (a P)` for rows of axis x or y.
+///
+/// `z` and `a` list `NZ = 2R + 1` times the rows across and their coefficients, `p` `NP = 2D + 1` times.
 #[inline(always)]
-pub(crate) fn adjoint_layer_row<T: Real, const R: usize, const FMA: bool>(
+#[expect(clippy::too_many_arguments, reason = "an array each")]
+pub(crate) fn adjoint_layer_lines<
+    T: Real,
+    V: Vector<T>,
+    const R: usize,
+    const NZ: usize,
+    const D: usize,
+    const NP: usize,
+    const FMA: bool,
+>(
     stencil: &Stencil<T>,
     axis: usize,
+    v: Lines<T>,
     z: &[&[T]],
     p: &[&[T]],
     a: &[T],
-    w: &mut [T],
+    m: &[T],
+    next: &mut [T],
 ) {
-    let n = w.len();
-    let (z, p) = (neighbours::<T, R>(z, n), neighbours::<T, R>(p, n));
-    let (c, d) = (&stencil.second[axis], &stencil.first[axis]);
-    let centre = c[0] * a[R];
-    let (mut c_minus, mut c_plus, mut d_minus, mut d_plus) = ([T::ZERO; R], [T::ZERO; R], [T::ZERO; R], [T::ZERO; R]);
-    for k in 0..R {
-        let (before, behind) = (a[R - 1 - k], a[R + 1 + k]);
-        (c_minus[k], c_plus[k]) = (c[k + 1] * before, c[k + 1] * behind);
-        (d_minus[k], d_plus[k]) = (d[k + 1] * before, d[k + 1] * behind);
-    }
-    for i in 0..n {
-        let mut sum = centre * z.centre[i];
-        for k in 0..R {
-            sum = fma::<T, FMA>(c_plus[k], z.plus[k][i], sum);
-            sum = fma::<T, FMA>(c_minus[k], z.minus[k][i], sum);
-            sum = fma::<T, FMA>(d_minus[k], p.minus[k][i], sum);
-            sum = fma::<T, FMA>(-d_plus[k], p.plus[k][i], sum);
+    const { assert!(NZ == 2 * R + 1 && NP == 2 * D + 1) };
+    whole::<T, V>(&v);
+    fields_hold(&v, m, next);
+    let (z, p): ([*const T; NZ], [*const T; NP]) = (across(z, &v), across(p, &v));
+    let (m, next) = (m.as_ptr(), next.as_mut_ptr());
+    let (second, first) = (&stencil.second[axis], &stencil.first[axis]);
+    // Weights of Z and of P across the axis: those of L and of −D, times a.
+    let of_z: [T; NZ] = std::array::from_fn(|row| second[row.abs_diff(R)] * a[row]);
+    let of_p: [T; NP] = std::array::from_fn(|row| {
+        let weight = first[row.abs_diff(D)] * a[R - D + row];
+        if row > D { -weight } else { weight }
+    });
+    // SAFETY: by the checks above, the arrays hold all rows, in whole vectors.
+    unsafe {
+        let (of_z, of_p): ([V; NZ], [V; NP]) = (splats(&of_z), splats(&of_p));
+        for i in 0..v.count {
+            for j in (0..v.n).step_by(V::LANES) {
+                let (cell, place) = (i * v.n + j, i * v.line + j);
+                let mut extra = of_z[R].times(V::load(z[R].add(cell)));
+                for k in 1..=R {
+                    extra = of_z[R + k].times_plus::<FMA>(V::load(z[R + k].add(cell)), extra);
+                    extra = of_z[R - k].times_plus::<FMA>(V::load(z[R - k].add(cell)), extra);
+                }
+                for k in 1..=D {
+                    extra = of_p[D + k].times_plus::<FMA>(V::load(p[D + k].add(cell)), extra);
+                    extra = of_p[D - k].times_plus::<FMA>(V::load(p[D - k].add(cell)), extra);
+                }
+                add::<T, V, FMA, false>(extra, m.add(place), next.add(place), std::ptr::null_mut());
+            }
         }
-        w[i] += sum;
-    }
-}
-
-/// One end of a row in the layer of axis z, where neighbours stand in the row itself.
-#[derive(Clone, Copy, Debug)]
-pub struct LayerEnd<'a, T> {
-    /// Filter coefficients `a` per cell of the layer.
-    pub a: &'a [T],
-    /// Decay `b` per cell of the layer.
-    pub b: &'a [T],
-    /// Index of the first cell of the layer within the row of `w`.
-    pub begin: usize,
-}
-
-impl<T> LayerEnd<'_, T> {
-    /// Cells that the layer changes: its own and a stencil radius beside, cut at the ends of a row of `n` cells.
-    #[inline(always)]
-    fn reach(&self, radius: usize, n: usize) -> (usize, usize) {
-        (self.begin.saturating_sub(radius), (self.begin + self.a.len() + radius).min(n))
-    }
-}
-
-/// A copy of a layer's values with zeros on both sides; value `i` of the layer stands at `2R + i`.
-#[inline(always)]
-fn padded<T: Real, const R: usize>(values: impl Iterator<Item = T>) -> [T; BUFFER] {
-    let mut buffer = [T::ZERO; BUFFER];
-    for (to, value) in buffer[2 * R..].iter_mut().zip(values) {
-        *to = value;
-    }
-    buffer
-}
-
-/// The layer of axis z at one end of a row: `ψ`, `ζ` and `w` as above.
-///
-/// `field[start]` is the first point of the row of `w`.
-#[inline(always)]
-pub(crate) fn layer_end<T: Real, const R: usize, const FMA: bool>(
-    stencil: &Stencil<T>,
-    end: &LayerEnd<T>,
-    field: &[T],
-    start: usize,
-    psi: &mut [T],
-    zeta: &mut [T],
-    w: &mut [T],
-) {
-    let width = end.a.len();
-    let (psi, zeta, a, b) = (&mut psi[..width], &mut zeta[..width], &end.a[..width], &end.b[..width]);
-    let d = weights::<T, R>(&stencil.first[2]);
-    let c = weights::<T, R>(&stencil.second[2]);
-    let c0 = stencil.second[2][0];
-    let p = Neighbours::<T, R>::of(field, start + end.begin, 1, width);
-    for i in 0..width {
-        let slope = derivative::<T, R, FMA>(&d, &p, i);
-        psi[i] = fma::<T, FMA>(a[i], slope, b[i] * psi[i]).flush();
-    }
-    let buffer = padded::<T, R>(psi.iter().copied());
-    let slopes_of_psi = Neighbours::<T, R>::of(&buffer, 2 * R, 1, width);
-    for i in 0..width {
-        let slope = derivative::<T, R, FMA>(&d, &slopes_of_psi, i);
-        let q = curvature::<T, R, FMA>(c0, &c, &p, i) + slope;
-        zeta[i] = fma::<T, FMA>(a[i], q, b[i] * zeta[i]).flush();
-    }
-    let (first, last) = end.reach(R, w.len());
-    let w = &mut w[first..last];
-    let around = Neighbours::<T, R>::of(&buffer, 2 * R + first - end.begin, 1, w.len());
-    for i in 0..w.len() {
-        w[i] += derivative::<T, R, FMA>(&d, &around, i);
-    }
-    for (w, zeta) in w[end.begin - first..].iter_mut().zip(zeta) {
-        *w += *zeta;
-    }
-}
-
-/// Transposed [`layer_end`]: `Z`, `P` and `w` as above.
-#[inline(always)]
-pub(crate) fn adjoint_layer_end<T: Real, const R: usize, const FMA: bool>(
-    stencil: &Stencil<T>,
-    end: &LayerEnd<T>,
-    field: &[T],
-    start: usize,
-    p: &mut [T],
-    z: &mut [T],
-    w: &mut [T],
-) {
-    let width = end.a.len();
-    let (p, z, a, b) = (&mut p[..width], &mut z[..width], &end.a[..width], &end.b[..width]);
-    let d = weights::<T, R>(&stencil.first[2]);
-    let c = weights::<T, R>(&stencil.second[2]);
-    let c0 = stencil.second[2][0];
-    let v = Neighbours::<T, R>::of(field, start + end.begin, 1, width);
-    for i in 0..width {
-        z[i] = fma::<T, FMA>(b[i], z[i], v.centre[i]).flush();
-    }
-    let az = padded::<T, R>((0..width).map(|i| a[i] * z[i]));
-    let inside = Neighbours::<T, R>::of(&az, 2 * R, 1, width);
-    for i in 0..width {
-        let slope = derivative::<T, R, FMA>(&d, &v, i) + derivative::<T, R, FMA>(&d, &inside, i);
-        p[i] = fma::<T, FMA>(b[i], p[i], -slope).flush();
-    }
-    let ap = padded::<T, R>((0..width).map(|i| a[i] * p[i]));
-    let (first, last) = end.reach(R, w.len());
-    let w = &mut w[first..last];
-    let az = Neighbours::<T, R>::of(&az, 2 * R + first - end.begin, 1, w.len());
-    let ap = Neighbours::<T, R>::of(&ap, 2 * R + first - end.begin, 1, w.len());
-    for i in 0..w.len() {
-        w[i] += curvature::<T, R, FMA>(c0, &c, &az, i) - derivative::<T, R, FMA>(&d, &ap, i);
     }
 }

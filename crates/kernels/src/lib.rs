@@ -9,13 +9,17 @@
 #![allow(clippy::needless_range_loop, reason = "stencils index many arrays at once")]
 
 pub mod coefficients;
+pub mod ends;
 pub mod layer;
-pub mod pointwise;
+pub mod lines;
 pub mod sparse;
 pub mod stencil;
 mod table;
+mod update;
+mod vector;
 
 pub use coefficients::{MAX_RADIUS, first_derivative, second_derivative};
-pub use layer::LayerEnd;
-pub use stencil::{Neighbours, Stencil};
+pub use ends::LayerEnd;
+pub use lines::Lines;
+pub use stencil::Stencil;
 pub use table::{Path, RowKernels, Simd};

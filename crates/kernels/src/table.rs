@@ -6,8 +6,13 @@
 use treewave_core::Real;
 
 use crate::coefficients::MAX_RADIUS;
-use crate::layer::LayerEnd;
+use crate::ends::LayerEnd;
+use crate::layer::radius_beside;
+use crate::lines::Lines;
 use crate::stencil::Stencil;
+use crate::vector::{Array, Vector};
+#[cfg(target_arch = "x86_64")]
+use crate::vector::{F32x8, F32x16, F64x4, F64x8};
 
 /// Which instructions the kernels use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,31 +64,40 @@ const BASELINE_FUSES: bool = cfg!(any(target_arch = "aarch64", target_feature = 
 /// Lists of rows: `2 radius + 1` rows across an axis, in order.
 type Rows<'a, 'b, T> = &'a [&'b [T]];
 
-/// The kernels; see the modules [`stencil`](crate::stencil), [`layer`](crate::layer) and
-/// [`pointwise`](crate::pointwise) for what they compute.
+/// The kernels; see the modules [`update`](crate::update) and [`layer`](crate::layer) for what they compute.
+///
+/// Rows are a multiple of 16 points long. They come as [`Lines`]: those of `m` and `next` begin with the first of them and are
+/// as far apart, those of records and of the layer's memory variables follow each other without gaps.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::type_complexity, reason = "each signature is spelled out once, here")]
 pub struct RowKernels<T> {
-    /// `out = L p` for a row: stencil, field, index of the first point, strides of the axes besides z, out.
-    pub laplacian: fn(&Stencil<T>, &[T], usize, [usize; 2], &mut [T]),
-    /// `next = 2 now − next + m w`: next, now, m, w.
-    pub leapfrog: fn(&mut [T], &[T], &[T], &[T]),
-    /// `image += a b`: image, a, b.
-    pub correlate: fn(&mut [T], &[T], &[T]),
-    /// `memory = b memory + source`: memory, b, source.
-    pub decay: fn(&mut [T], T, &[T]),
-    /// `ψ ← b ψ + a D p`: stencil, axis, [a, b], rows of p, ψ.
-    pub psi: fn(&Stencil<T>, usize, [T; 2], Rows<T>, &mut [T]),
-    /// `w += D ψ + ζ`: stencil, axis, [a, b], rows of p, rows of ψ, ζ inside the layer, w.
-    pub layer: fn(&Stencil<T>, usize, [T; 2], Rows<T>, Rows<T>, Option<&mut [T]>, &mut [T]),
-    /// `P ← b P − D (v + a Z)`: stencil, axis, b, rows of v, rows of Z, their a, P.
-    pub adjoint_psi: fn(&Stencil<T>, usize, T, Rows<T>, Rows<T>, &[T], &mut [T]),
-    /// `w += L (a Z) − D (a P)`: stencil, axis, rows of Z, rows of P, their a, w.
-    pub adjoint_layer: fn(&Stencil<T>, usize, Rows<T>, Rows<T>, &[T], &mut [T]),
-    /// The layer of axis z at one end of a row: stencil, end, field, start, ψ, ζ, w.
-    pub layer_end: fn(&Stencil<T>, &LayerEnd<T>, &[T], usize, &mut [T], &mut [T], &mut [T]),
-    /// Its transpose: stencil, end, field, start, P, Z, w.
-    pub adjoint_layer_end: fn(&Stencil<T>, &LayerEnd<T>, &[T], usize, &mut [T], &mut [T], &mut [T]),
+    /// `next = 2 now − next + m L now`: stencil, now, m, next.
+    pub step: fn(&Stencil<T>, Lines<T>, &[T], &mut [T]),
+    /// The same, and `record = L now`: …, record.
+    pub record: fn(&Stencil<T>, Lines<T>, &[T], &mut [T], &mut [T]),
+    /// The same without writing a record; `gradient += now record`, `illumination += record²`: …, record, gradient,
+    /// illumination.
+    pub image: fn(&Stencil<T>, Lines<T>, &[T], &mut [T], &[T], &mut [T], &mut [T]),
+    /// `ψ ← b ψ + a D p`: stencil, axis, [a, b], p, ψ.
+    pub psi: fn(&Stencil<T>, usize, [T; 2], Lines<T>, &mut [T]),
+    /// `w += D ψ + ζ`: stencil, axis, [a, b], p, rows of ψ, ζ inside the layer, m, next, record or nothing.
+    pub layer: fn(&Stencil<T>, usize, [T; 2], Lines<T>, Rows<T>, &mut [T], &[T], &mut [T], &mut [T]),
+    /// `Z ← b Z + v`: b, v, Z.
+    pub decay: fn(T, Lines<T>, &mut [T]),
+    /// `P ← b P − D (v + a Z)`: stencil, axis, b, v, rows of Z, their a, P.
+    pub adjoint_psi: fn(&Stencil<T>, usize, T, Lines<T>, Rows<T>, &[T], &mut [T]),
+    /// `w += L (a Z) − D (a P)`: stencil, axis, v, rows of Z, rows of P, their a, m, next.
+    pub adjoint_layer: fn(&Stencil<T>, usize, Lines<T>, Rows<T>, Rows<T>, &[T], &[T], &mut [T]),
+    /// [`psi`](Self::psi) for axis z: stencil, ends, p, ψ.
+    pub psi_ends: fn(&Stencil<T>, &[LayerEnd<T>], Lines<T>, &mut [T]),
+    /// [`layer`](Self::layer) for axis z: stencil, ends, p, ψ, ζ, m, next, record or nothing.
+    pub layer_ends: fn(&Stencil<T>, &[LayerEnd<T>], Lines<T>, &[T], &mut [T], &[T], &mut [T], &mut [T]),
+    /// [`decay`](Self::decay) for axis z: ends, v, Z.
+    pub decay_ends: fn(&[LayerEnd<T>], Lines<T>, &mut [T]),
+    /// [`adjoint_psi`](Self::adjoint_psi) for axis z: stencil, ends, v, Z, P.
+    pub adjoint_psi_ends: fn(&Stencil<T>, &[LayerEnd<T>], Lines<T>, &[T], &mut [T]),
+    /// [`adjoint_layer`](Self::adjoint_layer) for axis z: stencil, ends, v, Z, P, m, next.
+    pub adjoint_layer_ends: fn(&Stencil<T>, &[LayerEnd<T>], Lines<T>, &[T], &[T], &[T], &mut [T]),
 }
 
 /// Scalars that vector instructions exist for.
@@ -92,34 +106,40 @@ pub trait Simd: Real {
     fn kernels(radius: usize, dims: usize, path: Path) -> RowKernels<Self>;
 }
 
-/// A table of the functions of a module for given constants.
+/// A table of the functions of a module for given scalars, vectors in rows and at their ends, and constants.
 macro_rules! table {
-    ($module:ident, $t:ty, $r:literal, $axes:literal) => {
+    ($module:ident, $t:ty, $v:ty, $e:ty, $r:literal, $axes:literal) => {{
+        const D: usize = radius_beside($r);
+        const N: usize = 2 * $r + 1;
+        const ND: usize = 2 * D + 1;
         RowKernels {
-            laplacian: $module::laplacian::<$t, $r, $axes>,
-            leapfrog: $module::leapfrog::<$t>,
-            correlate: $module::correlate::<$t>,
-            decay: $module::decay::<$t>,
-            psi: $module::psi::<$t, $r>,
-            layer: $module::layer::<$t, $r>,
-            adjoint_psi: $module::adjoint_psi::<$t, $r>,
-            adjoint_layer: $module::adjoint_layer::<$t, $r>,
-            layer_end: $module::layer_end::<$t, $r>,
-            adjoint_layer_end: $module::adjoint_layer_end::<$t, $r>,
+            step: $module::step::<$t, $v, $r, $axes>,
+            record: $module::record::<$t, $v, $r, $axes>,
+            image: $module::image::<$t, $v, $r, $axes>,
+            psi: $module::psi::<$t, $v, D>,
+            layer: $module::layer::<$t, $v, $r, D, ND>,
+            decay: $module::decay::<$t, $v>,
+            adjoint_psi: $module::adjoint_psi::<$t, $v, D, ND>,
+            adjoint_layer: $module::adjoint_layer::<$t, $v, $r, N, D, ND>,
+            psi_ends: $module::psi_ends::<$t, $e, D>,
+            layer_ends: $module::layer_ends::<$t, $e, $r, D>,
+            decay_ends: $module::decay_ends::<$t, $e>,
+            adjoint_psi_ends: $module::adjoint_psi_ends::<$t, $e, D>,
+            adjoint_layer_ends: $module::adjoint_layer_ends::<$t, $e, $r, D>,
         }
-    };
+    }};
 }
 
 /// The table for a run-time radius and dimension.
 macro_rules! choose {
-    ($module:ident, $t:ty, $radius:expr, $dims:expr) => {
-        choose!(@ $module, $t, $radius, $dims; 1 2 3 4 5 6 7 8)
+    ($module:ident, $t:ty, $v:ty, $e:ty, $radius:expr, $dims:expr) => {
+        choose!(@ $module, $t, $v, $e, $radius, $dims; 1 2 3 4 5 6 7 8)
     };
-    (@ $module:ident, $t:ty, $radius:expr, $dims:expr; $($r:literal)*) => {
+    (@ $module:ident, $t:ty, $v:ty, $e:ty, $radius:expr, $dims:expr; $($r:literal)*) => {
         match ($radius, $dims) {
             $(
-                ($r, 2) => table!($module, $t, $r, 1),
-                ($r, 3) => table!($module, $t, $r, 2),
+                ($r, 2) => table!($module, $t, $v, $e, $r, 1),
+                ($r, 3) => table!($module, $t, $v, $e, $r, 2),
             )*
             (radius, dims) => panic!("no kernels of radius {radius} (1 to {MAX_RADIUS}) in {dims} dimensions (2 or 3)"),
         }
@@ -130,16 +150,19 @@ macro_rules! choose {
 macro_rules! compile {
     ($rule:ident $(, $argument:tt)*) => {
         $rule! { ($($argument),*)
-            laplacian[R, AXES](s: &Stencil<T>, f: &[T], start: usize, strides: [usize; 2], out: &mut [T]) = stencil::laplacian_row;
-            leapfrog[](next: &mut [T], now: &[T], m: &[T], w: &[T]) = pointwise::leapfrog_row;
-            correlate[](image: &mut [T], a: &[T], b: &[T]) = pointwise::correlate_row;
-            decay[](memory: &mut [T], b: T, source: &[T]) = pointwise::decay_row;
-            psi[R](s: &Stencil<T>, axis: usize, ab: [T; 2], p: Rows<T>, psi: &mut [T]) = layer::psi_row;
-            layer[R](s: &Stencil<T>, axis: usize, ab: [T; 2], p: Rows<T>, psi: Rows<T>, zeta: Option<&mut [T]>, w: &mut [T]) = layer::layer_row;
-            adjoint_psi[R](s: &Stencil<T>, axis: usize, b: T, v: Rows<T>, z: Rows<T>, a: &[T], p: &mut [T]) = layer::adjoint_psi_row;
-            adjoint_layer[R](s: &Stencil<T>, axis: usize, z: Rows<T>, p: Rows<T>, a: &[T], w: &mut [T]) = layer::adjoint_layer_row;
-            layer_end[R](s: &Stencil<T>, end: &LayerEnd<T>, f: &[T], start: usize, psi: &mut [T], zeta: &mut [T], w: &mut [T]) = layer::layer_end;
-            adjoint_layer_end[R](s: &Stencil<T>, end: &LayerEnd<T>, f: &[T], start: usize, p: &mut [T], z: &mut [T], w: &mut [T]) = layer::adjoint_layer_end;
+            step[R, AXES](s: &Stencil<T>, now: Lines<T>, m: &[T], next: &mut [T]) = update::step_lines;
+            record[R, AXES](s: &Stencil<T>, now: Lines<T>, m: &[T], next: &mut [T], record: &mut [T]) = update::record_lines;
+            image[R, AXES](s: &Stencil<T>, now: Lines<T>, m: &[T], next: &mut [T], record: &[T], gradient: &mut [T], illumination: &mut [T]) = update::image_lines;
+            psi[D](s: &Stencil<T>, axis: usize, ab: [T; 2], p: Lines<T>, psi: &mut [T]) = layer::psi_lines;
+            layer[R, D, N](s: &Stencil<T>, axis: usize, ab: [T; 2], p: Lines<T>, psi: Rows<T>, zeta: &mut [T], m: &[T], next: &mut [T], record: &mut [T]) = layer::layer_lines;
+            decay[](b: T, v: Lines<T>, z: &mut [T]) = layer::decay_lines;
+            adjoint_psi[D, N](s: &Stencil<T>, axis: usize, b: T, v: Lines<T>, z: Rows<T>, a: &[T], p: &mut [T]) = layer::adjoint_psi_lines;
+            adjoint_layer[R, N, D, M](s: &Stencil<T>, axis: usize, v: Lines<T>, z: Rows<T>, p: Rows<T>, a: &[T], m: &[T], next: &mut [T]) = layer::adjoint_layer_lines;
+            psi_ends[D](s: &Stencil<T>, ends: &[LayerEnd<T>], p: Lines<T>, psi: &mut [T]) = ends::psi_ends;
+            layer_ends[R, D](s: &Stencil<T>, ends: &[LayerEnd<T>], p: Lines<T>, psi: &[T], zeta: &mut [T], m: &[T], next: &mut [T], record: &mut [T]) = ends::layer_ends;
+            decay_ends[](ends: &[LayerEnd<T>], v: Lines<T>, z: &mut [T]) = ends::decay_ends;
+            adjoint_psi_ends[D](s: &Stencil<T>, ends: &[LayerEnd<T>], v: Lines<T>, z: &[T], p: &mut [T]) = ends::adjoint_psi_ends;
+            adjoint_layer_ends[R, D](s: &Stencil<T>, ends: &[LayerEnd<T>], v: Lines<T>, z: &[T], p: &[T], m: &[T], next: &mut [T]) = ends::adjoint_layer_ends;
         }
     };
 }
@@ -147,8 +170,9 @@ macro_rules! compile {
 macro_rules! baseline {
     (() $($name:ident[$($c:ident),*]($($arg:ident: $ty:ty),*) = $module:ident::$body:ident;)*) => {
         $(
-            pub(super) fn $name<T: Real, $(const $c: usize),*>($($arg: $ty),*) {
-                crate::$module::$body::<T, $($c,)* { super::BASELINE_FUSES }>($($arg),*)
+            #[allow(clippy::too_many_arguments, reason = "the kernel's own")]
+            pub(super) fn $name<T: Real, V: Vector<T>, $(const $c: usize),*>($($arg: $ty),*) {
+                crate::$module::$body::<T, V, $($c,)* { super::BASELINE_FUSES }>($($arg),*)
             }
         )*
     };
@@ -163,15 +187,16 @@ mod baseline {
 macro_rules! featured {
     (($features:literal) $($name:ident[$($c:ident),*]($($arg:ident: $ty:ty),*) = $module:ident::$body:ident;)*) => {
         $(
-            pub(super) fn $name<T: Real, $(const $c: usize),*>($($arg: $ty),*) {
+            #[allow(clippy::too_many_arguments, reason = "the kernel's own")]
+            pub(super) fn $name<T: Real, V: Vector<T>, $(const $c: usize),*>($($arg: $ty),*) {
                 #[target_feature(enable = $features)]
-                fn compiled<T: Real, $(const $c: usize),*>($($arg: $ty),*) {
-                    crate::$module::$body::<T, $($c,)* true>($($arg),*)
+                fn compiled<T: Real, V: Vector<T>, $(const $c: usize),*>($($arg: $ty),*) {
+                    crate::$module::$body::<T, V, $($c,)* true>($($arg),*)
                 }
                 // SAFETY: `Simd::kernels` puts these functions into a table only for a path that `Path::detect` allows,
                 // so the processor has the features.
                 #[allow(unsafe_code)]
-                unsafe { compiled::<T, $($c),*>($($arg),*) }
+                unsafe { compiled::<T, V, $($c),*>($($arg),*) }
             }
         )*
     };
@@ -192,26 +217,26 @@ mod avx512 {
 impl<T: Real> RowKernels<T> {
     /// The kernels for any scalar, compiled for the baseline of the target.
     pub fn baseline(radius: usize, dims: usize) -> Self {
-        choose!(baseline, T, radius, dims)
+        choose!(baseline, T, Array<T, 1>, Array<T, 1>, radius, dims)
     }
 }
 
 macro_rules! simd {
-    ($t:ty) => {
+    ($t:ty, $wide:ty, $wide_end:ty, $avx2:ty) => {
         impl Simd for $t {
             fn kernels(radius: usize, dims: usize, path: Path) -> RowKernels<Self> {
                 assert!(path <= Path::detect(), "this processor has no {}", path.name());
                 match path {
                     #[cfg(target_arch = "x86_64")]
-                    Path::Avx512 => choose!(avx512, $t, radius, dims),
+                    Path::Avx512 => choose!(avx512, $t, $wide, $wide_end, radius, dims),
                     #[cfg(target_arch = "x86_64")]
-                    Path::Avx2 => choose!(avx2, $t, radius, dims),
-                    _ => RowKernels::baseline(radius, dims),
+                    Path::Avx2 => choose!(avx2, $t, $avx2, $avx2, radius, dims),
+                    _ => choose!(baseline, $t, Array<$t, 4>, Array<$t, 4>, radius, dims),
                 }
             }
         }
     };
 }
 
-simd!(f32);
-simd!(f64);
+simd!(f32, F32x16, F32x8, F32x8);
+simd!(f64, F64x8, F64x8, F64x4);

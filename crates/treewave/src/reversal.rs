@@ -124,20 +124,20 @@ fn measure<T: Scalar>(reversal: &Reversal, experiment: &Experiment<T>, model: &M
     let steps = TIMED_STEPS.min(shot.steps());
     let mut state = shot.new_state();
     let timed = in_thread_pool(|| {
-        let (mut adjoint, mut work) = (shot.new_adjoint(), shot.new_work());
+        let mut adjoint = shot.new_adjoint();
         let mut records: Vec<_> = (0..steps).map(|_| shot.new_record()).collect();
         shot.start(&mut state);
         let mut seconds = [0.0; 3];
         // The first round touches the memory for the first time and does not count.
         for _ in 0..2 {
             let began = Instant::now();
-            shot.advance(0..steps, &mut state, None, &mut work)?;
+            shot.advance(0..steps, &mut state, None, &mut ())?;
             seconds[0] = began.elapsed().as_secs_f64();
             let began = Instant::now();
-            shot.advance_recording(0..steps, &mut state, &mut records, None, &mut work)?;
+            shot.advance_recording(0..steps, &mut state, &mut records, None, &mut ())?;
             seconds[1] = began.elapsed().as_secs_f64();
             let began = Instant::now();
-            shot.pull_back(0..steps, &records, &mut adjoint, &mut work)?;
+            shot.pull_back(0..steps, &records, &mut adjoint, &mut ())?;
             seconds[2] = began.elapsed().as_secs_f64();
         }
         Ok(seconds.map(|s| s / steps as f64))

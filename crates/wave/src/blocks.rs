@@ -18,8 +18,6 @@ pub enum Cut {
     Planes { first: usize, each: usize },
     /// So many for each plane of a layer: those below `lo` and those from `hi` on.
     Strip { lo: usize, hi: usize, each: usize },
-    /// So many for each block of planes.
-    Blocks { planes: usize, each: usize },
 }
 
 impl Cut {
@@ -28,7 +26,6 @@ impl Cut {
         match *self {
             Cut::Planes { first, each } => first + ix * each,
             Cut::Strip { lo, hi, each } => (ix.min(lo) + ix.saturating_sub(hi)) * each,
-            Cut::Blocks { planes, each } => ix / planes * each,
         }
     }
 }
@@ -40,8 +37,6 @@ pub enum Rows {
     Every { first: usize, each: usize },
     /// So many for each row of a layer: those below `lo` and those from `hi` on.
     Strip { lo: usize, hi: usize, each: usize },
-    /// The same for all rows: scratch space.
-    Same { each: usize },
 }
 
 /// A part of an array: the elements of a range of planes.
@@ -61,16 +56,32 @@ impl<'a, T> Part<'a, T> {
     /// The elements of row `iy` of plane `ix`; nothing where the array has none.
     #[inline(always)]
     pub fn row(&mut self, ix: usize, iy: usize) -> &mut [T] {
+        let place = self.place(ix, iy);
+        &mut self.data[place]
+    }
+    /// All elements from those of row `iy` of plane `ix` on; nothing where the array has none for that row.
+    #[inline(always)]
+    pub fn from(&mut self, (ix, iy): (usize, usize)) -> &mut [T] {
+        let place = self.place(ix, iy);
+        if place.is_empty() || self.data.is_empty() { &mut [] } else { &mut self.data[place.start..] }
+    }
+    /// The same to read.
+    #[inline(always)]
+    pub fn get(&self, ix: usize, iy: usize) -> &[T] {
+        &self.data[self.place(ix, iy)]
+    }
+    #[inline(always)]
+    fn place(&self, ix: usize, iy: usize) -> Range<usize> {
         if matches!(self.cut, Cut::Strip { lo, hi, .. } if ix >= lo && ix < hi) {
-            return &mut [];
+            return 0..0;
         }
         let (begin, each) = match self.rows {
             Rows::Every { first, each } => (first + iy * each, each),
-            Rows::Strip { lo, hi, .. } if iy >= lo && iy < hi => return &mut [],
+            Rows::Strip { lo, hi, .. } if iy >= lo && iy < hi => return 0..0,
             Rows::Strip { lo, hi, each } => ((iy.min(lo) + iy.saturating_sub(hi)) * each, each),
-            Rows::Same { each } => (0, each),
         };
-        &mut self.data[self.cut.offset(ix) - self.offset + begin..][..each]
+        let begin = self.cut.offset(ix) - self.offset + begin;
+        begin..begin + each
     }
     /// The elements of the planes before `ix` and those of the others.
     pub fn split(self, ix: usize) -> (Self, Self) {
@@ -134,14 +145,12 @@ mod tests {
         for parallelism in [Parallelism::Serial, Parallelism::Threads] {
             for block in 1..12 {
                 // 11 planes of 3 rows with one element each; two more elements before the first.
-                let (mut field, mut strip, mut scratch) = (vec![0; 2 + 3 * 11], vec![0; 2 * 5], vec![0; 11]);
+                let (mut field, mut strip) = (vec![0; 2 + 3 * 11], vec![0; 2 * 5]);
                 let parts = [
                     Part::new(&mut field, Cut::Planes { first: 2, each: 3 }, Rows::Every { first: 0, each: 1 }),
                     Part::new(&mut strip, Cut::Strip { lo: 2, hi: 8, each: 2 }, Rows::Strip { lo: 1, hi: 2, each: 1 }),
-                    Part::new(&mut scratch, Cut::Blocks { planes: block, each: 1 }, Rows::Same { each: 1 }),
                 ];
                 for_each_block(parallelism, 0..11, block, parts, &|planes, mut parts| {
-                    parts[2].row(planes.start, 0)[0] += 1;
                     for (ix, iy) in planes.flat_map(|ix| (0..3).map(move |iy| (ix, iy))) {
                         parts[0].row(ix, iy)[0] += ix as i32 + 1;
                         parts[1].row(ix, iy).iter_mut().for_each(|x| *x += 10 * (ix as i32 + 1) + iy as i32);
@@ -149,7 +158,6 @@ mod tests {
                 });
                 assert!((0..33).all(|i| field[2 + i] == i as i32 / 3 + 1));
                 assert_eq!(strip, vec![10, 12, 20, 22, 90, 92, 100, 102, 110, 112]);
-                assert!(scratch.iter().take(11usize.div_ceil(block)).all(|&n| n == 1));
             }
         }
     }

@@ -1,6 +1,10 @@
 //! The padded grid that fields live on.
 
+use std::ops::Range;
+
 use treewave_core::Grid;
+use treewave_kernels::ends::BORDER;
+use treewave_kernels::lines::{HALF, LANES};
 
 /// What is at the top of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,10 @@ pub struct Boundary {
 ///
 /// Padded cell `(ix, iy, iz)` stands at [`index`](Self::index); rows along z are contiguous. Around the padded grid
 /// stand `radius` cells per axis in use that are always 0 (or, above a free surface, the mirror image).
+///
+/// Kernels work on rows of a fixed length, a multiple of their vectors, a little longer than the padded grid is deep: what
+/// stands behind its last cell stays 0 in a field. Records, gradients and the layer's memory variables of the axes x and y
+/// have rows of that length too; see [`cell`](Self::cell).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
     /// Number of dimensions.
@@ -38,54 +46,75 @@ pub struct Layout {
     pub radius: usize,
     /// Whether the top is a free surface.
     pub free_surface: bool,
+    /// Points of a row that kernels work on.
+    pub row: usize,
+    /// The parts of a row that the layer of axis z changes, in whole vectors: upper and lower end. One of them may be
+    /// empty, and covers the row where the ends would meet.
+    pub ends: [Range<usize>; 2],
+    /// Elements of a stored row that stand before its first cell.
+    pub front: usize,
     /// Distance in memory between neighbours along x and y.
     pub strides: [usize; 2],
     /// Elements of a field.
     pub len: usize,
-    halo: [usize; 3],
+    halo: [usize; 2],
 }
-
-/// Rows begin a multiple of this many elements apart.
-const ALIGN: usize = 16;
 
 impl Layout {
     /// The layout for a model grid, a boundary and a stencil radius.
     pub fn new(grid: &Grid, boundary: Boundary, radius: usize) -> Self {
         let width = boundary.width_cells;
         let free_surface = boundary.top == Top::FreeSurface;
-        let (mut lo, mut hi, mut halo) = ([0; 3], [0; 3], [0; 3]);
+        let (mut lo, mut hi, mut halo) = ([0; 3], [0; 3], [0; 2]);
         for &axis in grid.axes() {
-            (lo[axis], hi[axis], halo[axis]) = (width, width, radius);
+            (lo[axis], hi[axis]) = (width, width);
+            if axis < 2 {
+                halo[axis] = radius;
+            }
         }
         if free_surface {
             lo[2] = 0;
         }
         let n = [0, 1, 2].map(|a| grid.shape()[a] + lo[a] + hi[a]);
+        let row = n[2].next_multiple_of(LANES);
+        let ends = ends(n[2], row, lo[2], hi[2], radius);
+        // Rows begin at a cache line.
+        let front = LANES;
         // An odd number of cache lines per row keeps the rows of a stencil out of each other's cache sets.
-        let lines = (n[2] + 2 * halo[2]).div_ceil(ALIGN);
-        let sy = ALIGN * (lines | 1);
+        let lines = (front + row + radius).div_ceil(LANES);
+        let sy = LANES * (lines | 1);
         let sx = sy * (n[1] + 2 * halo[1]);
         let len = sx * (n[0] + 2 * halo[0]);
-        Layout { dims: grid.dims(), n, lo, hi, radius, free_surface, strides: [sx, sy], len, halo }
+        let dims = grid.dims();
+        Layout { dims, n, lo, hi, radius, free_surface, row, ends, front, strides: [sx, sy], len, halo }
     }
 
     /// Place of a padded cell in a field.
     #[inline(always)]
     pub fn index(&self, cell: [usize; 3]) -> usize {
-        (cell[0] + self.halo[0]) * self.strides[0] + (cell[1] + self.halo[1]) * self.strides[1] + cell[2] + self.halo[2]
+        (cell[0] + self.halo[0]) * self.strides[0] + (cell[1] + self.halo[1]) * self.strides[1] + self.front + cell[2]
+    }
+    /// Place of a padded cell in a record or a gradient: rows without halo, z fastest.
+    #[inline(always)]
+    pub fn cell(&self, cell: [usize; 3]) -> usize {
+        (cell[0] * self.n[1] + cell[1]) * self.row + cell[2]
+    }
+    /// Elements of a record or a gradient.
+    pub fn cells(&self) -> usize {
+        self.n[0] * self.n[1] * self.row
+    }
+    /// Cells of the padded grid.
+    pub fn points(&self) -> usize {
+        self.n.iter().product()
     }
     /// Elements of a field that stand before plane `ix = 0`.
     pub fn before(&self) -> usize {
         self.halo[0] * self.strides[0]
     }
-    /// Place of cell `(·, iy, 0)` within its plane.
+    /// Place of the stored row `iy` within its plane.
     #[inline(always)]
     pub fn row_in_plane(&self, iy: usize) -> usize {
-        (iy + self.halo[1]) * self.strides[1] + self.halo[2]
-    }
-    /// Cells of the padded grid, which is how records and gradients are stored: no halo, z fastest.
-    pub fn cells(&self) -> usize {
-        self.n.iter().product()
+        (iy + self.halo[1]) * self.strides[1]
     }
     /// The axes in use.
     pub fn axes(&self) -> &'static [usize] {
@@ -110,6 +139,11 @@ impl Layout {
             None
         }
     }
+    /// The padded cell of a place in the layer's own count: the inverse of [`in_layer`](Self::in_layer).
+    #[inline(always)]
+    pub fn of_layer(&self, axis: usize, s: usize) -> usize {
+        if s < self.lo[axis] { s } else { s - self.lo[axis] + self.high(axis) }
+    }
     /// Whether the layer of an axis changes a padded cell: it lies in the layer or within a radius of it.
     #[inline(always)]
     pub fn near_layer(&self, axis: usize, i: usize) -> bool {
@@ -118,10 +152,17 @@ impl Layout {
     }
     /// Elements of a memory variable of the layer of an axis.
     pub fn memory_len(&self, axis: usize) -> usize {
-        if !self.axes().contains(&axis) {
-            return 0;
+        let [nx, ny, _] = self.n;
+        match axis {
+            0 => self.layer(0) * ny * self.row,
+            1 => nx * self.layer(1) * self.row,
+            _ => nx * ny * self.end_row(),
         }
-        self.cells() / self.n[axis] * self.layer(axis)
+    }
+    /// Elements of a row of memory variables of the layer of axis z: its ends, with room for the stencils on both sides.
+    pub fn end_row(&self) -> usize {
+        let cells = self.ends[0].len() + self.ends[1].len();
+        if cells == 0 { 0 } else { 2 * BORDER + cells }
     }
     /// The model cell whose value a padded cell has: cells of the layer copy the edge.
     pub fn model_cell(&self, cell: [usize; 3]) -> [usize; 3] {
@@ -129,5 +170,42 @@ impl Layout {
             let last = self.n[a] - self.lo[a] - self.hi[a] - 1;
             cell[a].saturating_sub(self.lo[a]).min(last)
         })
+    }
+}
+
+/// The parts of a row of `n` cells, `row` points long, that a layer of `lo` and `hi` cells changes.
+fn ends(n: usize, row: usize, lo: usize, hi: usize, radius: usize) -> [Range<usize>; 2] {
+    if lo + hi == 0 {
+        return [0..0, row..row];
+    }
+    let upper = if lo == 0 { 0 } else { (lo + radius).next_multiple_of(HALF) };
+    let lower = match (n - hi).checked_sub(radius + upper) {
+        Some(_) if hi == 0 && upper <= row => row,
+        Some(between) if hi > 0 => upper + between / HALF * HALF,
+        _ => return [0..row, row..row],
+    };
+    [0..upper, lower..row]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_whole_vectors_apart_from_each_other_and_cover_what_the_layer_changes() {
+        for (n, lo, hi, radius) in (1_usize..90)
+            .flat_map(|n| [0, 5, 20].map(|lo| (n, lo)))
+            .flat_map(|(n, lo)| [0, 5, 20].map(|hi| (n, lo, hi)))
+            .flat_map(|(n, lo, hi)| [1, 4, 8].map(|radius| (n + lo + hi, lo, hi, radius)))
+        {
+            let row = n.next_multiple_of(LANES);
+            let [upper, lower] = ends(n, row, lo, hi, radius);
+            let case = format!("n {n}, lo {lo}, hi {hi}, radius {radius}: {upper:?} {lower:?}");
+            assert!(upper.start == 0 && upper.end <= lower.start && lower.end == row, "{case}");
+            assert!(upper.len().is_multiple_of(HALF) && lower.len().is_multiple_of(HALF), "{case}");
+            let changed = |i: usize| (lo > 0 && i < lo + radius) || (hi > 0 && i + radius >= n - hi);
+            assert!((0..n).filter(|&i| changed(i)).all(|i| upper.contains(&i) || lower.contains(&i)), "{case}");
+            assert!(lo + hi > 0 || upper.is_empty() && lower.is_empty(), "{case}");
+        }
     }
 }

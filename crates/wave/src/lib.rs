@@ -3,6 +3,7 @@
 
 pub mod acoustic;
 pub mod blocks;
+pub mod field;
 pub mod layout;
 pub mod profile;
 pub mod shot;
@@ -11,8 +12,9 @@ pub mod time;
 
 pub use acoustic::{Acoustic, AcousticOptions, WaveError};
 pub use blocks::Parallelism;
+pub use field::Field;
 pub use layout::{Boundary, Layout, Top};
-pub use shot::{AcousticShot, Adjoint, Traces, Work};
+pub use shot::{AcousticShot, Adjoint, Traces};
 pub use state::State;
 pub use treewave_kernels::{Path, RowKernels};
 

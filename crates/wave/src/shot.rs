@@ -8,6 +8,7 @@ use treewave_kernels::sparse::{SparsePoint, axis_weights};
 use treewave_reversal::Evolution;
 
 use crate::acoustic::{Acoustic, WaveError};
+use crate::field::Field;
 use crate::layout::Layout;
 use crate::state::State;
 
@@ -37,7 +38,6 @@ impl<T: Real> Point<T> {
             axis_weights(cells + layout.lo[a] as f64, layout.n[a], a == 2 && layout.free_surface)
         });
         let axes = [&axes[0][..], &axes[1][..], &axes[2][..]];
-        let [_, ny, nz] = layout.n;
         let mut mirrors = Vec::new();
         if layout.free_surface {
             let near = axes[2].iter().filter(|(iz, _)| (1..=layout.radius).contains(iz));
@@ -52,7 +52,7 @@ impl<T: Real> Point<T> {
         }
         Point {
             field: SparsePoint::product(axes, |c| layout.index(c)),
-            cells: SparsePoint::product(axes, |[ix, iy, iz]| (ix * ny + iy) * nz + iz),
+            cells: SparsePoint::product(axes, |c| layout.cell(c)),
             mirrors,
         }
     }
@@ -79,21 +79,15 @@ pub struct Adjoint<T> {
     /// Field `v = m λ` and the adjoint memories.
     state: State<T>,
     /// `Σ v · record` per padded cell.
-    gradient: Vec<T>,
+    gradient: Field<T>,
     /// `Σ record²` per padded cell.
-    illumination: Vec<T>,
+    illumination: Field<T>,
     /// Derivative of the misfit with respect to the wavelet, scaled, per step.
     wavelet: Vec<T>,
     /// Scaled adjoint source, `(time, trace)`.
     residual: Vec<T>,
     /// Power of two by which everything above must be multiplied.
     exponent: i32,
-}
-
-/// Scratch space of a shot.
-#[derive(Clone, Debug)]
-pub struct Work<T> {
-    scratch: Vec<T>,
 }
 
 /// One shot: source, wavelet and receivers on the padded grid of a discrete program.
@@ -171,7 +165,7 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
     }
     /// An adjoint state to write to; it is reset by [`Evolution::turn`].
     pub fn new_adjoint(&self) -> Adjoint<T> {
-        let cells = vec![T::ZERO; self.acoustic.layout.cells()];
+        let cells = Field::zeros(self.acoustic.layout.cells());
         Adjoint {
             state: State::new(&self.acoustic.layout),
             gradient: cells.clone(),
@@ -185,10 +179,6 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
     pub fn fit(&self, adjoint: &mut Adjoint<T>) {
         adjoint.wavelet.resize(self.steps, T::ZERO);
         adjoint.residual.resize(self.samples() * self.receivers.len(), T::ZERO);
-    }
-    /// Scratch space.
-    pub fn new_work(&self) -> Work<T> {
-        Work { scratch: vec![T::ZERO; self.acoustic.scratch_len()] }
     }
 
     /// Models the shot: traces in Pa, `(trace, time)`.
@@ -207,8 +197,8 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
 
     /// Runs all steps from rest.
     fn record_all(&self) -> Result<Traces<T>, WaveError> {
-        let (mut state, mut output, mut work) = (State::new(&self.acoustic.layout), self.new_output(), self.new_work());
-        self.run(0..self.steps, &mut state, None, Some(&mut output), &mut work)?;
+        let (mut state, mut output) = (State::new(&self.acoustic.layout), self.new_output());
+        self.run(0..self.steps, &mut state, None, Some(&mut output))?;
         Ok(output)
     }
 
@@ -241,16 +231,15 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         &self,
         steps: Range<usize>,
         state: &mut State<T>,
-        mut records: Option<&mut [Vec<T>]>,
+        mut records: Option<&mut [Field<T>]>,
         mut output: Option<&mut Traces<T>>,
-        work: &mut Work<T>,
     ) -> Result<(), WaveError> {
         for n in steps.clone() {
             if let Some(output) = output.as_deref_mut() {
                 self.record(n, &state.now, output);
             }
             let mut record = records.as_deref_mut().map(|records| &mut records[n - steps.start][..]);
-            self.acoustic.step(state, record.as_deref_mut(), &mut work.scratch);
+            self.acoustic.step(state, record.as_deref_mut());
             self.source.inject(&mut state.now, &self.acoustic.m, self.wavelet[n]);
             if let Some(record) = record {
                 for &(place, weight) in &self.source.cells.weights {
@@ -305,24 +294,18 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         // Sums in the adjoint are of scaled traces; the derivative with respect to them is 2^exponent times larger.
         adjoint.exponent = exponent + self.exponent;
         adjoint.state.clear();
-        for gathered in [&mut adjoint.gradient, &mut adjoint.illumination, &mut adjoint.wavelet] {
+        for gathered in [&mut adjoint.gradient[..], &mut adjoint.illumination, &mut adjoint.wavelet] {
             gathered.fill(T::ZERO);
         }
         self.inject_residual(self.steps, &adjoint.residual, &mut adjoint.state.now);
     }
 
     /// One range of the adjoint loop.
-    pub(crate) fn run_back(
-        &self,
-        steps: Range<usize>,
-        records: &[Vec<T>],
-        adjoint: &mut Adjoint<T>,
-        work: &mut Work<T>,
-    ) {
+    pub(crate) fn run_back(&self, steps: Range<usize>, records: &[Field<T>], adjoint: &mut Adjoint<T>) {
         for n in steps.clone().rev() {
             adjoint.wavelet[n] = self.source.field.extract(&adjoint.state.now);
             let image = (&mut adjoint.gradient[..], &mut adjoint.illumination[..]);
-            self.acoustic.step_back(&mut adjoint.state, &records[n - steps.start], image, &mut work.scratch);
+            self.acoustic.step_back(&mut adjoint.state, &records[n - steps.start], image);
             self.inject_residual(n, &adjoint.residual, &mut adjoint.state.now);
         }
     }
@@ -335,7 +318,7 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         for ix in 0..nx {
             for iy in 0..ny {
                 for iz in 0..nz {
-                    folded[grid.index(layout.model_cell([ix, iy, iz]))] += cells[(ix * ny + iy) * nz + iz].value();
+                    folded[grid.index(layout.model_cell([ix, iy, iz]))] += cells[layout.cell([ix, iy, iz])].value();
                 }
             }
         }
@@ -367,18 +350,18 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         let [nx, ny, nz] = layout.n;
         let dt2 = acoustic.options.dt_s * acoustic.options.dt_s;
         let (mut state, mut tangent) = (State::new(layout), State::new(layout));
-        let (mut work, mut output) = (self.new_work(), self.new_output());
-        let mut records = vec![vec![T::ZERO; layout.cells()]];
+        let mut output = self.new_output();
+        let mut records = [Field::zeros(layout.cells())];
         for n in 0..self.steps {
             self.record(n, &tangent.now, &mut output);
-            self.run(n..n + 1, &mut state, Some(&mut records), None, &mut work)?;
-            acoustic.step(&mut tangent, None, &mut work.scratch);
+            self.run(n..n + 1, &mut state, Some(&mut records), None)?;
+            acoustic.step(&mut tangent, None);
             for (ix, iy) in (0..nx).flat_map(|ix| (0..ny).map(move |iy| (ix, iy))) {
                 let start = layout.index([ix, iy, 0]);
                 for iz in 0..nz {
                     let i = acoustic.grid.index(layout.model_cell([ix, iy, iz]));
                     let dm = T::from_f64(2.0 * acoustic.vp[i].value() * dvp[i] * dt2);
-                    tangent.now[start + iz] += dm * records[0][(ix * ny + iy) * nz + iz];
+                    tangent.now[start + iz] += dm * records[0][layout.cell([ix, iy, iz])];
                 }
                 if layout.free_surface {
                     (1..=layout.radius).for_each(|k| tangent.now[start - k] = -tangent.now[start + k]);
@@ -392,17 +375,17 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
 
 impl<T: Real + Send + Sync + Pod> Evolution for AcousticShot<'_, T> {
     type State = State<T>;
-    type Record = Vec<T>;
+    type Record = Field<T>;
     type Output = Traces<T>;
     type Adjoint = Adjoint<T>;
-    type Work = Work<T>;
+    type Work = ();
     type Error = WaveError;
 
     fn new_state(&self) -> State<T> {
         State::new(&self.acoustic.layout)
     }
-    fn new_record(&self) -> Vec<T> {
-        vec![T::ZERO; self.acoustic.layout.cells()]
+    fn new_record(&self) -> Field<T> {
+        Field::zeros(self.acoustic.layout.cells())
     }
     fn start(&self, state: &mut State<T>) {
         state.clear();
@@ -412,19 +395,19 @@ impl<T: Real + Send + Sync + Pod> Evolution for AcousticShot<'_, T> {
         steps: Range<usize>,
         state: &mut State<T>,
         output: Option<&mut Traces<T>>,
-        work: &mut Work<T>,
+        _: &mut (),
     ) -> Result<(), WaveError> {
-        self.run(steps, state, None, output, work)
+        self.run(steps, state, None, output)
     }
     fn advance_recording(
         &self,
         steps: Range<usize>,
         state: &mut State<T>,
-        records: &mut [Vec<T>],
+        records: &mut [Field<T>],
         output: Option<&mut Traces<T>>,
-        work: &mut Work<T>,
+        _: &mut (),
     ) -> Result<(), WaveError> {
-        self.run(steps, state, Some(records), output, work)
+        self.run(steps, state, Some(records), output)
     }
     fn turn(&self, _: &State<T>, output: &Traces<T>, adjoint: &mut Adjoint<T>) -> Result<f64, WaveError> {
         let misfit = self.misfit.as_ref().expect("a gradient needs a misfit");
@@ -437,11 +420,11 @@ impl<T: Real + Send + Sync + Pod> Evolution for AcousticShot<'_, T> {
     fn pull_back(
         &self,
         steps: Range<usize>,
-        records: &[Vec<T>],
+        records: &[Field<T>],
         adjoint: &mut Adjoint<T>,
-        work: &mut Work<T>,
+        _: &mut (),
     ) -> Result<(), WaveError> {
-        self.run_back(steps, records, adjoint, work);
+        self.run_back(steps, records, adjoint);
         Ok(())
     }
 }

@@ -4,28 +4,29 @@ use bytemuck::Pod;
 use treewave_core::Real;
 use treewave_reversal::Snapshot;
 
+use crate::field::Field;
 use crate::layout::Layout;
 
 /// Two time levels of a field and the memory variables of the absorbing layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State<T> {
     /// The field at the step of the state.
-    pub now: Vec<T>,
+    pub now: Field<T>,
     /// The field one step before.
-    pub before: Vec<T>,
+    pub before: Field<T>,
     /// Memory ψ of the first derivative per axis (`P` in an adjoint state).
-    pub psi: [Vec<T>; 3],
+    pub psi: [Field<T>; 3],
     /// Memory ζ of the second derivative per axis (`Z` in an adjoint state).
-    pub zeta: [Vec<T>; 3],
+    pub zeta: [Field<T>; 3],
 }
 
 impl<T: Real> State<T> {
     /// A state at rest.
     pub fn new(layout: &Layout) -> Self {
-        let memory = |axis| vec![T::ZERO; layout.memory_len(axis)];
+        let memory = |axis| Field::zeros(layout.memory_len(axis));
         State {
-            now: vec![T::ZERO; layout.len],
-            before: vec![T::ZERO; layout.len],
+            now: Field::zeros(layout.len),
+            before: Field::zeros(layout.len),
             psi: [0, 1, 2].map(memory),
             zeta: [0, 1, 2].map(memory),
         }
@@ -54,10 +55,10 @@ impl<T: Real + Pod> Snapshot for State<T> {
     }
     fn parts(&self) -> Vec<&[u8]> {
         let fields = [&self.now, &self.before].into_iter().chain(&self.psi).chain(&self.zeta);
-        fields.map(|field| bytemuck::cast_slice(field)).collect()
+        fields.map(|field| bytemuck::cast_slice::<T, u8>(field)).collect()
     }
     fn parts_mut(&mut self) -> Vec<&mut [u8]> {
         let fields = [&mut self.now, &mut self.before].into_iter().chain(&mut self.psi).chain(&mut self.zeta);
-        fields.map(|field| bytemuck::cast_slice_mut(field)).collect()
+        fields.map(|field| bytemuck::cast_slice_mut::<T, u8>(field)).collect()
     }
 }

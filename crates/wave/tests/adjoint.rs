@@ -86,14 +86,13 @@ impl Case {
             derivative.copy_from_slice(weights);
             dot(traces, weights)
         };
-        let shot = self.shot(acoustic, &self.wavelet).with_misfit(&functional);
-        let (mut state, mut output, mut adjoint, mut work) =
-            (shot.new_state(), shot.new_output(), shot.new_adjoint(), shot.new_work());
+        let shot = self.shot(acoustic, &self.wavelet).with_misfit(functional);
+        let (mut state, mut output, mut adjoint) = (shot.new_state(), shot.new_output(), shot.new_adjoint());
         let mut records: Vec<_> = (0..self.steps).map(|_| shot.new_record()).collect();
         shot.start(&mut state);
-        shot.advance_recording(0..self.steps, &mut state, &mut records, Some(&mut output), &mut work).unwrap();
+        shot.advance_recording(0..self.steps, &mut state, &mut records, Some(&mut output), &mut ()).unwrap();
         shot.turn(&state, &output, &mut adjoint).unwrap();
-        shot.pull_back(0..self.steps, &records, &mut adjoint, &mut work).unwrap();
+        shot.pull_back(0..self.steps, &records, &mut adjoint, &mut ()).unwrap();
         (shot.gradient_vp(&adjoint), shot.gradient_wavelet(&adjoint))
     }
     fn samples(&self) -> usize {

@@ -91,16 +91,16 @@ fn measure<T: Scalar>(arguments: &Bench) -> Result<Measured, Failure> {
     let (dims, n) = (arguments.dims as usize, arguments.size as usize);
     let grid = Grid::new(&vec![n; dims], &vec![SPACING_M; dims], &vec![0.0; dims]).map_err(misconfigured)?;
     let acoustic = acoustic::<T>(&grid, arguments.order as usize).map_err(misconfigured)?;
-    let points = acoustic.layout().cells() as f64;
+    let points = acoustic.layout().points() as f64;
     let run = |steps: usize| -> Result<f64, WaveError> {
         let shot = shot(&acoustic, steps);
         in_thread_pool(|| {
-            let (mut state, mut output, mut work) = (shot.new_state(), shot.new_output(), shot.new_work());
+            let (mut state, mut output) = (shot.new_state(), shot.new_output());
             shot.start(&mut state);
             // The first step touches the memory for the first time.
-            shot.advance(0..1, &mut state, Some(&mut output), &mut work)?;
+            shot.advance(0..1, &mut state, Some(&mut output), &mut ())?;
             let began = Instant::now();
-            shot.advance(1..steps, &mut state, Some(&mut output), &mut work)?;
+            shot.advance(1..steps, &mut state, Some(&mut output), &mut ())?;
             Ok(began.elapsed().as_secs_f64() * steps as f64 / (steps - 1) as f64)
         })
     };
@@ -166,13 +166,13 @@ fn gradient_seconds<T: Scalar>(acoustic: &Acoustic<T>, steps: usize) -> Result<f
     let shot = shot(acoustic, steps).with_misfit(functional);
     in_thread_pool(|| {
         let (mut state, mut output) = (shot.new_state(), shot.new_output());
-        let (mut adjoint, mut work) = (shot.new_adjoint(), shot.new_work());
+        let mut adjoint = shot.new_adjoint();
         let mut records: Vec<_> = (0..steps).map(|_| shot.new_record()).collect();
         let began = Instant::now();
         shot.start(&mut state);
-        shot.advance_recording(0..steps, &mut state, &mut records, Some(&mut output), &mut work)?;
+        shot.advance_recording(0..steps, &mut state, &mut records, Some(&mut output), &mut ())?;
         shot.turn(&state, &output, &mut adjoint)?;
-        shot.pull_back(0..steps, &records, &mut adjoint, &mut work)?;
+        shot.pull_back(0..steps, &records, &mut adjoint, &mut ())?;
         std::hint::black_box(shot.gradient_vp(&adjoint));
         Ok(began.elapsed().as_secs_f64())
     })

@@ -104,7 +104,7 @@ fn checks(session: &Session, study: &Study, setup: &StageSetup<f64>) -> Result<V
     let born = in_thread_pool(|| shot.born(&dvp)).map_err(failed)?;
     checks.push(dot_check("model to data, <J m, y> = <m, J' y>", dot(&born, &weights), dot(&dvp, &gradient)));
 
-    if acoustic.layout().cells() * shot.steps() <= SMALL {
+    if acoustic.layout().points() * shot.steps() <= SMALL {
         let dual = dual_tangent(study, setup, &acoustic, number, &dvp).map_err(failed)?;
         checks.push(dot_check("tangent by dual numbers, <J m, y>", dot(&dual, &weights), dot(&dvp, &gradient)));
     }
@@ -188,7 +188,7 @@ fn gradient(
     };
     let result = in_thread_pool(|| {
         let mut store = TieredStore::new(MemoryStore::new(move || State::new(layout)), disk.map(|d| d as _));
-        let mut workspace = Workspace::new(&shot, shot.new_work());
+        let mut workspace = Workspace::new(&shot, ());
         let (mut output, mut adjoint) = (shot.new_output(), shot.new_adjoint());
         let stop = || session.stop.requested();
         let schedule = plan.schedule();

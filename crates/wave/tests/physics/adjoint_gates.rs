@@ -60,7 +60,7 @@ fn dot_products(gate: &Gate, seed: u64) -> [f64; 2] {
         derivative.copy_from_slice(&weights);
         dot(traces, &weights)
     };
-    let back = derivatives(&shot.with_misfit(&weighted), 16);
+    let back = derivatives(&shot.with_misfit(weighted), 16);
     [relative(dot(&data, &weights), dot(&wavelet, &back.wavelet)), relative(dot(&born, &weights), dot(&dvp, &back.vp))]
 }
 

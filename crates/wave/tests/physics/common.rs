@@ -67,12 +67,12 @@ pub struct Derivatives {
 pub fn derivatives<T: Float>(shot: &AcousticShot<'_, T>, segment: usize) -> Derivatives {
     let steps = shot.steps();
     let mut state = shot.new_state();
-    let (mut output, mut adjoint, mut work) = (shot.new_output(), shot.new_adjoint(), shot.new_work());
+    let (mut output, mut adjoint) = (shot.new_output(), shot.new_adjoint());
     let mut snapshots: Vec<State<T>> = Vec::new();
     shot.start(&mut state);
     for first in (0..steps).step_by(segment) {
         snapshots.push(state.clone());
-        shot.advance(first..(first + segment).min(steps), &mut state, Some(&mut output), &mut work).unwrap();
+        shot.advance(first..(first + segment).min(steps), &mut state, Some(&mut output), &mut ()).unwrap();
     }
     let misfit = shot.turn(&state, &output, &mut adjoint).unwrap();
     let mut records: Vec<_> = (0..segment.min(steps)).map(|_| shot.new_record()).collect();
@@ -81,8 +81,8 @@ pub fn derivatives<T: Float>(shot: &AcousticShot<'_, T>, segment: usize) -> Deri
         let range = first..(first + segment).min(steps);
         let records = &mut records[..range.len()];
         state = snapshot;
-        shot.advance_recording(range.clone(), &mut state, records, None, &mut work).unwrap();
-        shot.pull_back(range, records, &mut adjoint, &mut work).unwrap();
+        shot.advance_recording(range.clone(), &mut state, records, None, &mut ()).unwrap();
+        shot.pull_back(range, records, &mut adjoint, &mut ()).unwrap();
     }
     Derivatives {
         misfit,

@@ -2,7 +2,7 @@
 
 use treewave_core::{Grid, Shot, Wavelet};
 use treewave_reversal::Evolution;
-use treewave_wave::{Acoustic, AcousticShot, State, Top, time::stable_dt_s};
+use treewave_wave::{Acoustic, AcousticShot, Layout, State, Top, time::stable_dt_s};
 
 use crate::common::{acoustic, difference, grid, line_source, noise, norm, options, peak, relative_l2, traces};
 
@@ -17,17 +17,17 @@ fn shaken_box(order: usize, top: Top) -> (Acoustic<f64>, Vec<f64>, State<f64>) {
     let shot = Shot { source_m: [152.0, 0.0, 88.0], receivers_m: Vec::new() };
     let shot = AcousticShot::new(&acoustic, &shot, &wavelet, steps, 1);
     let mut state = shot.new_state();
-    shot.advance(0..steps, &mut state, None, &mut shot.new_work()).unwrap();
+    shot.advance(0..steps, &mut state, None, &mut ()).unwrap();
     drop(shot);
     let m = vp.iter().map(|v| (v * dt_s).powi(2)).collect();
     (acoustic, m, state)
 }
 
-/// Values of the cells of a field, in the order of a record.
-fn cells(acoustic: &Acoustic<f64>, field: &[f64]) -> Vec<f64> {
+/// Values of the padded cells, in their order, from an array in which `place` says where they stand.
+fn cells(acoustic: &Acoustic<f64>, values: &[f64], place: fn(&Layout, [usize; 3]) -> usize) -> Vec<f64> {
     let (layout, [nx, ny, nz]) = (acoustic.layout(), acoustic.layout().n);
     let all = (0..nx).flat_map(|ix| (0..ny).flat_map(move |iy| (0..nz).map(move |iz| [ix, iy, iz])));
-    all.map(|cell| field[layout.index(cell)]).collect()
+    all.map(|cell| values[place(layout, cell)]).collect()
 }
 
 #[test]
@@ -35,13 +35,14 @@ fn the_leapfrog_conserves_its_energy_in_a_rigid_box() {
     for order in [2, 8, 16] {
         for top in [Top::Absorbing, Top::FreeSurface] {
             let (acoustic, m, mut state) = shaken_box(order, top);
-            let mut scratch = vec![0.0; acoustic.scratch_len()];
-            let mut laplacian = vec![0.0; acoustic.layout().cells()];
+            let mut record = vec![0.0; acoustic.layout().cells()];
             let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
             for _ in 0..1000 {
                 // ½ ‖p[n+1] − p[n]‖² / m − ½ ⟨p[n+1], L p[n]⟩: constant where L is symmetric.
-                acoustic.step(&mut state, Some(&mut laplacian), &mut scratch);
-                let (next, now) = (cells(&acoustic, &state.now), cells(&acoustic, &state.before));
+                acoustic.step(&mut state, Some(&mut record));
+                let laplacian = cells(&acoustic, &record, Layout::cell);
+                let (next, now) =
+                    (cells(&acoustic, &state.now, Layout::index), cells(&acoustic, &state.before, Layout::index));
                 let energy: f64 =
                     (0..m.len()).map(|i| 0.5 * (next[i] - now[i]).powi(2) / m[i] - 0.5 * next[i] * laplacian[i]).sum();
                 (least, most) = (least.min(energy), most.max(energy));
@@ -57,8 +58,7 @@ fn a_rigid_box_run_backwards_returns_to_its_start() {
     for top in [Top::Absorbing, Top::FreeSurface] {
         let (acoustic, _, start) = shaken_box(8, top);
         let mut state = start.clone();
-        let mut scratch = vec![0.0; acoustic.scratch_len()];
-        let mut run = |state: &mut State<f64>| (0..1000).for_each(|_| acoustic.step(state, None, &mut scratch));
+        let run = |state: &mut State<f64>| (0..1000).for_each(|_| acoustic.step(state, None));
         run(&mut state);
         let away = relative_l2(&state.now, &start.now);
         std::mem::swap(&mut state.now, &mut state.before);
@@ -116,10 +116,9 @@ fn two_half_spaces_reflect_by_their_impedances() {
         state.now[place] = bell(z);
         state.before[place] = bell(z + c[0] * dt_s / h);
     }
-    let mut scratch = vec![0.0; acoustic.scratch_len()];
     // 80 cells to the interface and 60 back.
     let steps = (140.0 * h / c[0] / dt_s) as usize;
-    (0..steps).for_each(|_| acoustic.step(&mut state, None, &mut scratch));
+    (0..steps).for_each(|_| acoustic.step(&mut state, None));
     let line = |range: std::ops::Range<usize>| {
         let values = range.map(|iz| state.now[acoustic.layout().index([nx / 2, 0, iz])]);
         values.fold(0.0_f64, |top, p| if p.abs() > top.abs() { p } else { top })

@@ -9,33 +9,39 @@ use crate::common::{Float, acoustic, dataset, difference, noise, norm, options, 
 /// Width of the layer in cells.
 const WIDTH: usize = 20;
 
-/// `max|p − p_big| / max|p_rigid − p_big|` at a receiver whose reflection meets the bottom `degrees` off the normal.
+/// `max|p − p_big| / max|p_rigid − p_big|` at a receiver whose reflection meets the last plane of `axis` at `degrees` off
+/// the normal.
 ///
 /// `p_big` is from a grid so large that nothing returns, `p_rigid` from one that ends where the layer begins. The other
 /// sides are so far away that nothing returns from them in any of the three.
-fn reflection<T: Float>(order: usize, points_per_wavelength: usize, degrees: f64, vp_bound: f64) -> f64 {
+fn reflection<T: Float>(axis: usize, order: usize, points_per_wavelength: usize, degrees: f64, vp_bound: f64) -> f64 {
     let (vp, hz) = (2000.0, 20.0);
     let h = vp / (hz * points_per_wavelength as f64);
-    // Source two wavelengths above the bottom.
+    // Source two wavelengths before that plane.
     let distance = 2 * points_per_wavelength;
-    // The receiver stands as high as the source, or half as high below it where the incidence is normal.
-    let receiver_above = if degrees == 0.0 { distance / 2 } else { distance };
+    // The receiver stands as far from it as the source, or half as far from the plane where the incidence is normal.
+    let receiver_before = if degrees == 0.0 { distance / 2 } else { distance };
     let offset = (2.0 * distance as f64 * degrees.to_radians().tan()).round() as usize;
-    let path = (offset as f64).hypot((distance + receiver_above) as f64);
+    let path = (offset as f64).hypot((distance + receiver_before) as f64);
     let delay_s = 1.2 / hz;
     // Long enough for what the outer edge of the layer reflects.
     let through = 2.0 * WIDTH as f64 / degrees.to_radians().cos();
     let end_s = (path + through) * h / vp + 2.0 * delay_s;
     let margin = (end_s * vp / h / 2.0) as usize + order;
-    let (nx, nz) = (2 * margin + offset, margin + distance);
+    let (across, along) = (2 * margin + offset, margin + distance);
+    let turned = |across, along| if axis == 2 { [across, along] } else { [along, across] };
     let dt_s = 0.9 * stable_dt_s(&Grid::new(&[9, 9], &[h, h], &[0.0, 0.0]).unwrap(), order, vp_bound);
     let wavelet = Wavelet::ricker(hz, delay_s, 1.0, (end_s / dt_s) as usize, dt_s).samples;
-    let place = |ix: usize, iz: usize| [ix as f64 * h, 0.0, iz as f64 * h];
-    let run = |width: usize, below: usize| {
-        let grid = Grid::new(&[nx, nz + below], &[h, h], &[0.0, 0.0]).unwrap();
+    let place = |across: usize, along: usize| {
+        let [ix, iz] = turned(across, along);
+        [ix as f64 * h, 0.0, iz as f64 * h]
+    };
+    let run = |width: usize, beyond: usize| {
+        let grid = Grid::new(&turned(across, along + beyond), &[h, h], &[0.0, 0.0]).unwrap();
         let acoustic =
             acoustic::<T>(&grid, &vec![vp; grid.len()], options(order, width, Top::Absorbing, dt_s, vp_bound, hz));
-        let (source, receiver) = (place(margin, nz - 1 - distance), place(margin + offset, nz - 1 - receiver_above));
+        let (source, receiver) =
+            (place(margin, along - 1 - distance), place(margin + offset, along - 1 - receiver_before));
         traces(&acoustic, source, &[receiver], &wavelet).remove(0)
     };
     let (layer, rigid, big) = (run(WIDTH, 0), run(0, 0), run(0, margin));
@@ -48,9 +54,11 @@ fn twenty_cells_reflect_less_than_a_thousandth() {
     for order in [2, 4, 8, 16] {
         for points in [10, 14, 20] {
             for degrees in [0.0, 45.0] {
-                let found = reflection::<f64>(order, points, degrees, 2000.0);
-                println!("order {order}, {points} points per wavelength, {degrees}°: {found:.2e}");
-                worst = worst.max(found);
+                for axis in if points == 10 { &[2, 0][..] } else { &[2] } {
+                    let found = reflection::<f64>(*axis, order, points, degrees, 2000.0);
+                    println!("order {order}, {points} points per wavelength, axis {axis}, {degrees}°: {found:.2e}");
+                    worst = worst.max(found);
+                }
             }
         }
     }
@@ -63,9 +71,9 @@ fn the_layer_absorbs_slow_media_and_single_precision_as_well() {
     for (name, bound, single) in [("half the bound", 4000.0, false), ("f32", 2000.0, true)] {
         for degrees in [0.0, 45.0] {
             let found = if single {
-                reflection::<f32>(8, 10, degrees, bound)
+                reflection::<f32>(2, 8, 10, degrees, bound)
             } else {
-                reflection::<f64>(8, 10, degrees, bound)
+                reflection::<f64>(2, 8, 10, degrees, bound)
             };
             println!("{name}, {degrees}°: {found:.2e}");
             assert!(found <= 1e-3, "{name} {degrees}°: {found:e}");
@@ -91,10 +99,10 @@ fn long_run<T: Float>(grid: &Grid, vp: &[f64], top: Top, steps: usize) -> [f64; 
     wavelet.iter_mut().for_each(|w| *w *= 1e6);
     let shot = Shot { source_m: [990.0, 0.0, 30.0], receivers_m: Vec::new() };
     let shot = AcousticShot::new(&acoustic, &shot, &wavelet, steps, 1);
-    let (mut state, mut work): (State<T>, _) = (shot.new_state(), shot.new_work());
+    let mut state: State<T> = shot.new_state();
     let mut found = [0.0_f64; 3];
     for n in 0..steps {
-        shot.advance(n..n + 1, &mut state, None, &mut work).unwrap();
+        shot.advance(n..n + 1, &mut state, None, &mut ()).unwrap();
         let now = peak(&state.now);
         found[0] = found[0].max(now);
         if n + 20_000 >= steps {
@@ -134,10 +142,10 @@ fn a_random_model_is_silent_after_2500_steps() {
         let wavelet = Wavelet::ricker(hz, 1.5 / hz, h * h, steps, dt_s).samples;
         let shot = Shot { source_m: [100.0, 0.0, 125.0], receivers_m: Vec::new() };
         let shot = AcousticShot::new(&acoustic, &shot, &wavelet, steps, 1);
-        let (mut state, mut work) = (shot.new_state(), shot.new_work());
+        let mut state = shot.new_state();
         let mut most = 0.0_f64;
         for n in 0..steps {
-            shot.advance(n..n + 1, &mut state, None, &mut work).unwrap();
+            shot.advance(n..n + 1, &mut state, None, &mut ()).unwrap();
             if n % 4 == 0 {
                 most = most.max(norm(&shot.physical_field(&state)));
             }

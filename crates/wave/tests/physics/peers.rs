@@ -105,7 +105,7 @@ fn a_two_layer_snapshot_equals_the_peers() {
     let shot = Shot { source_m: [2500.0, 0.0, 2500.0], receivers_m: Vec::new() };
     let shot = AcousticShot::new(&acoustic, &shot, &wavelet, samples - 1, 1);
     let mut state = shot.new_state();
-    shot.advance(0..samples - 1, &mut state, None, &mut shot.new_work()).unwrap();
+    shot.advance(0..samples - 1, &mut state, None, &mut ()).unwrap();
     let field = shot.physical_field(&state);
     let reference: Vec<f64> = (0..grid.len())
         .map(|i| {
@@ -167,7 +167,7 @@ fn single_precision_satisfies_the_peers_dot_product_gate() {
             derivative.copy_from_slice(&weights);
             dot(traces, &weights)
         };
-        let back = derivatives(&shot.with_misfit(&weighted), 45);
+        let back = derivatives(&shot.with_misfit(weighted), 45);
         let errors = [
             relative(dot(&data, &weights), dot(&wavelet, &back.wavelet)),
             // Noise cancels in the sum, so the error is relative to what Cauchy and Schwarz allow.
