@@ -47,7 +47,7 @@ pub fn write_gradient(path: &Path, record: &GradientRecord, head: &Head) -> Resu
     let gradient = Label { name: "gradient_vp", axes: &axes, units: "Pa2 s2/m", long_name };
     file.write(&gradient, record.gradient_vp, Precision::F64)?;
     if let Some(illumination) = record.illumination {
-        let label = Label { name: "illumination", axes: &axes, units: "Pa2/m4", long_name: "source illumination" };
+        let label = Label { name: "illumination", axes: &axes, units: "Pa2 s2/m6", long_name: "source illumination" };
         file.write(&label, illumination, Precision::F64)?;
     }
     let misfit = Label { name: "misfit", axes: &[], units: "Pa2 s", long_name: "misfit" };

@@ -331,10 +331,12 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         self.fold(&adjoint.gradient, |i| scaled(2.0 / self.acoustic.vp[i].value(), adjoint.exponent))
     }
 
-    /// Source illumination of each model cell: the sum over the steps of the squared acceleration over c², which is the
-    /// diagonal of the source side of the Hessian (Shin, Jang & Min 2001).
+    /// Source illumination of each model cell: the sum over the steps of (2/c · p_tt/c²)², what a change of the velocity by
+    /// 1 m/s would radiate; the diagonal of the source side of the Hessian with respect to the velocity (Shin, Jang & Min
+    /// 2001), up to a factor that is the same for all cells.
     pub fn illumination(&self, adjoint: &Adjoint<T>) -> Vec<f64> {
-        self.fold(&adjoint.illumination, |_| scaled(1.0, 2 * self.exponent))
+        let slope = |i: usize| 2.0 / self.acoustic.vp[i].value();
+        self.fold(&adjoint.illumination, |i| scaled(slope(i).powi(2), 2 * self.exponent))
     }
 
     /// Derivative of the misfit with respect to each sample of the wavelet, per N/m or N.

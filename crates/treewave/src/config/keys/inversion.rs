@@ -219,7 +219,7 @@ pub struct Precondition {
 
 impl Default for Precondition {
     fn default() -> Self {
-        Precondition { water_bottom_m: 0.0, mask: None, smooth_m: 0.0, illumination: true, illumination_floor: 0.01 }
+        Precondition { water_bottom_m: 0.0, mask: None, smooth_m: 0.0, illumination: true, illumination_floor: 0.001 }
     }
 }
 

@@ -27,7 +27,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!((config.reversal.strategy, config.reversal.memory), (Choice::Auto, MemoryLimit::Bytes(4 << 30)));
     assert_eq!((config.reversal.disk_bytes, config.reversal.segment_steps), (0, None));
     assert_eq!((config.optimizer.kind, config.optimizer.memory), (OptimizerKind::LBfgs, 10));
-    assert_eq!((config.optimizer.parameter, config.precondition.illumination_floor), (Parameter::Vp, Some(0.01)));
+    assert_eq!((config.optimizer.parameter, config.precondition.illumination_floor), (Parameter::Vp, Some(0.001)));
     assert_eq!(config.stages.len(), 1);
     assert_eq!((config.stages[0].iterations, config.stages[0].max_step_percent), (20, 3.0));
     assert_eq!((config.threads_per_rank, config.output.data), (None, false));
