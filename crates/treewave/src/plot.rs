@@ -1,7 +1,7 @@
 //! Pictures: models, gradients, gathers, convergence curves and velocity logs as PNG.
 //!
 //! Every function takes plain data and returns a [`Picture`], which is written to a file or embedded in a report.
-//! [`panels`] draws arrays as colours, [`convergence`] and [`logs`] draw curves.
+//! [`panels`] draws arrays as colours; [`convergence`], [`logs`] and, for all else, [`lines`] draw curves.
 //!
 //! The lettering is DejaVu Sans, embedded in the program, so that pictures look the same on every machine.
 
@@ -9,12 +9,14 @@ mod canvas;
 mod colour;
 mod convergence;
 mod frame;
+mod lines;
 mod logs;
 mod panels;
 mod ticks;
 
 pub use colour::{ColourMap, ColourScale, Limits};
 pub use convergence::{Convergence, convergence};
+pub use lines::{LineAxis, Lines, Series, lines};
 pub use logs::{Curve, Log, Logs, logs};
 pub use panels::{Axis, Panel, panels};
 

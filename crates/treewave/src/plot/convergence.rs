@@ -81,7 +81,7 @@ fn finite(x: &[f64], y: &[f64], accept: impl Fn(f64) -> bool) -> Vec<[f64; 2]> {
     pairs.filter(|p| p[0].is_finite() && p[1].is_finite() && accept(p[1])).collect()
 }
 
-fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+pub(super) fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)))
 }
 
@@ -111,7 +111,7 @@ fn padded(points: &[[f64; 2]], label: &str) -> Scale {
 }
 
 /// Curves with markers, filled or hollow.
-fn curve(canvas: &mut Canvas, frame: &Frame, pieces: &[&[[f64; 2]]], colour: Rgb, filled: bool) {
+pub(super) fn curve(canvas: &mut Canvas, frame: &Frame, pieces: &[&[[f64; 2]]], colour: Rgb, filled: bool) {
     // Beyond some density markers would merge into a thick line.
     let marked = pieces.iter().map(|p| p.len()).sum::<usize>() * 14 <= frame.width;
     for piece in pieces {

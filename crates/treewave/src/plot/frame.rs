@@ -111,6 +111,18 @@ impl Frame {
         [self.left as f64 + self.x.share(x) * self.width as f64, self.top as f64 + self.y.share(y) * self.height as f64]
     }
 
+    /// A line through values, as far as it runs inside of the frame.
+    pub(super) fn curve(&self, canvas: &mut Canvas, points: &[[f64; 2]], colour: [u8; 3]) {
+        let inside = |p: &[f64; 2]| {
+            let shares = [self.x.share(p[0]), self.y.share(p[1])];
+            shares.iter().all(|share| (0.0..=1.0).contains(share))
+        };
+        for piece in points.split(|p| !inside(p)) {
+            let places: Vec<[f64; 2]> = piece.iter().map(|p| self.place(p[0], p[1])).collect();
+            canvas.line(&places, 3.0, colour, None);
+        }
+    }
+
     fn right(&self) -> usize {
         self.left + self.width
     }

@@ -36,7 +36,7 @@ pub struct Logs {
 }
 
 /// Colour and dash of the first, second, … curve: the truth black, the start grey and dashed, results in colour.
-const STYLES: [(Rgb, Option<[f64; 2]>); 6] = [
+pub(super) const STYLES: [(Rgb, Option<[f64; 2]>); 6] = [
     ([34, 34, 34], None),
     ([130, 130, 130], Some([12.0, 8.0])),
     ([200, 60, 30], None),

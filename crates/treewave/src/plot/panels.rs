@@ -34,6 +34,11 @@ impl Axis {
         Axis { name: name.to_string(), unit: String::new(), first: 0.0, step: 1.0 }
     }
 
+    /// Numbers without a unit.
+    pub fn plain(name: &str, first: f64, step: f64) -> Self {
+        Axis { name: name.to_string(), unit: String::new(), first, step }
+    }
+
     /// Length of `cells` cells.
     pub(super) fn span(&self, cells: usize) -> f64 {
         cells as f64 * self.step
@@ -65,8 +70,12 @@ pub struct Panel<'a> {
     pub values: ArrayView2<'a, f64>,
     /// Axis 0 of the array, to the right.
     pub horizontal: Axis,
-    /// Axis 1 of the array, downwards.
+    /// Axis 1 of the array, downwards unless `upwards`.
     pub vertical: Axis,
+    /// Whether the vertical axis grows upwards, as in pictures that show no ground.
+    pub upwards: bool,
+    /// Lines over the colours, through points (horizontal, vertical) in the units of the axes; what is outside is cut off.
+    pub curves: Vec<Vec<[f64; 2]>>,
     /// The colours.
     pub scale: ColourScale,
     /// Whether a unit is as long on one axis as on the other (very long shapes are still made to fit).
@@ -87,6 +96,8 @@ impl<'a> Panel<'a> {
             values,
             horizontal: Axis::metres("Distance", origin_m[0], spacing_m[0]),
             vertical: Axis::metres("Depth", origin_m[1], spacing_m[1]),
+            upwards: false,
+            curves: Vec::new(),
             scale,
             true_to_scale: true,
         }
@@ -99,6 +110,27 @@ impl<'a> Panel<'a> {
             values,
             horizontal: Axis::count("Trace"),
             vertical: Axis::time(record_s),
+            upwards: false,
+            curves: Vec::new(),
+            scale,
+            true_to_scale: false,
+        }
+    }
+
+    /// A map over two quantities, the vertical one upwards.
+    pub fn map(
+        title: &str,
+        values: ArrayView2<'a, f64>,
+        [horizontal, vertical]: [Axis; 2],
+        scale: ColourScale,
+    ) -> Self {
+        Panel {
+            title: title.to_string(),
+            values,
+            horizontal,
+            vertical,
+            upwards: true,
+            curves: Vec::new(),
             scale,
             true_to_scale: false,
         }
@@ -112,7 +144,11 @@ impl<'a> Panel<'a> {
         } else {
             [self.horizontal.span(nx), self.vertical.span(nz)]
         };
-        Ok((self.horizontal.scale(nx, longest[0])?, self.vertical.scale(nz, longest[1])?))
+        let mut vertical = self.vertical.scale(nz, longest[1])?;
+        if self.upwards {
+            std::mem::swap(&mut vertical.low, &mut vertical.high);
+        }
+        Ok((self.horizontal.scale(nx, longest[0])?, vertical))
     }
 
     /// Width over height in a picture of some columns.
@@ -142,6 +178,9 @@ const BAR: [usize; 2] = [22, 24];
 
 /// Colour of missing values.
 const MISSING: Rgb = [190, 190, 190];
+
+/// Colour of curves over panels: none of the maps comes near it.
+const CURVE: Rgb = [220, 30, 60];
 
 /// Draws panels, in the order given: below each other where they are wide, side by side where they are not.
 ///
@@ -242,13 +281,17 @@ fn draw(canvas: &mut Canvas, panel: &Panel, Framed { frame, bar, ends }: &Framed
     let (nx, nz) = panel.values.dim();
     let &Frame { left, top, width, height, .. } = frame;
     let table = colour::table(panel.scale.map);
-    let rows: Vec<Footprint> = (0..height).map(|py| footprint(py, height, nz)).collect();
+    let row = |py: usize| if panel.upwards { height - 1 - py } else { py };
+    let rows: Vec<Footprint> = (0..height).map(|py| footprint(row(py), height, nz)).collect();
     for px in 0..width {
         let columns = footprint(px, width, nx);
         for (py, row) in rows.iter().enumerate() {
             let colour = mean(&panel.values, &columns, row).map_or(MISSING, |v| table[colour::level(*ends, v)]);
             canvas.set(left + px, top + py, colour);
         }
+    }
+    for curve in &panel.curves {
+        frame.curve(canvas, curve, CURVE);
     }
     frame.outline(canvas);
     let room = (width + 2 * LEFT - 24) as f64;

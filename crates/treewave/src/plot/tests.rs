@@ -62,6 +62,10 @@ fn all_kinds() -> Vec<(String, Picture)> {
     for n in [1, 4, 9] {
         pictures.push((format!("logs {n}"), logs(&some_logs(n)).unwrap()));
     }
+    for n in [1, 2, 50] {
+        let points = (0..n).map(|i| [i as f64, 1e-7 * 2f64.powi(i)]).collect();
+        pictures.push((format!("lines {n}"), lines(&some_lines(points)).unwrap()));
+    }
     pictures
 }
 
@@ -268,5 +272,60 @@ fn extreme_numbers_give_a_picture_and_no_panic() {
         let mut wells = some_logs(1);
         wells.logs[0].curves[0].values = vec![low, high, low, f64::INFINITY];
         logs(&wells).unwrap();
+        for logarithmic in [false, true] {
+            let mut curves = some_lines(vec![[low, high], [1.0, 1.0], [high, low]]);
+            (curves.x.logarithmic, curves.y.logarithmic) = (logarithmic, logarithmic);
+            lines(&curves).unwrap();
+        }
     }
+}
+
+fn some_lines(points: Vec<[f64; 2]>) -> Lines {
+    let series = |name: &str, marked| Series { name: name.to_string(), points: points.clone(), marked };
+    Lines {
+        title: "an error".to_string(),
+        x: LineAxis::linear("Steps"),
+        y: LineAxis::logarithmic("Relative error"),
+        series: vec![series("one", true), series("another", false)],
+    }
+}
+
+#[test]
+fn a_map_with_an_axis_upwards_is_the_mirror_image_of_the_one_downwards() {
+    let values = array(30, 20, |i, j| (i * i + 40 * j) as f64);
+    let down = Panel { true_to_scale: false, ..section(&values, ColourScale::velocity()) };
+    let up = Panel { upwards: true, ..down.clone() };
+    let [down, up] = [down, up].map(|panel| panels(&[panel]).unwrap());
+    let [low, high] = [0, 199].map(|i| table(ColourMap::Velocity)[i]);
+    // The smallest value is in the first row, the largest in the last.
+    let first = |picture: &Picture, colour| picture.rgb().chunks_exact(3).position(|p| p == colour).unwrap();
+    assert!(first(&down, low) < first(&down, high));
+    assert!(first(&up, low) > first(&up, high));
+}
+
+#[test]
+fn a_curve_over_a_map_stays_inside_of_its_frame() {
+    let values = array(30, 30, |i, _| i as f64);
+    let axes = || [Axis::plain("σ", 0.0, 1.0), Axis::plain("ρ", 0.0, 1.0)];
+    let plain = Panel::map("a map", values.view(), axes(), ColourScale::velocity());
+    let curve = (-100..400).map(|i| [0.1 * i as f64, 0.2 * i as f64]).collect();
+    let with = Panel { curves: vec![curve, vec![[5.0, f64::NAN], [6.0, 2.0]]], ..plain.clone() };
+    let [plain, with] = [plain, with].map(|panel| panels(&[panel]).unwrap());
+    let changed: Vec<usize> = (0..plain.width() * plain.height())
+        .filter(|i| plain.rgb()[3 * i..3 * i + 3] != with.rgb()[3 * i..3 * i + 3])
+        .collect();
+    assert!(changed.len() > 1000, "{}", changed.len());
+    // Nothing but the pixels of the map, which has no white, has changed.
+    assert!(changed.iter().all(|i| plain.rgb()[3 * i..3 * i + 3] != [255; 3]));
+}
+
+#[test]
+fn lines_leave_out_what_an_axis_cannot_show_and_refuse_to_draw_nothing() {
+    let shown = vec![[0.0, 1e-7], [100.0, 1e-3], [200.0, 2.0]];
+    let clean = lines(&some_lines(shown.clone())).unwrap();
+    let mut dirty = shown;
+    dirty.extend([[300.0, 0.0], [400.0, f64::NAN], [f64::INFINITY, 1.0], [500.0, -1.0]]);
+    assert!(lines(&some_lines(dirty)).unwrap() == clean);
+    assert!(matches!(lines(&some_lines(vec![[1.0, -1.0]])), Err(PlotError::Empty { .. })));
+    assert!(matches!(lines(&Lines { series: vec![], ..some_lines(vec![]) }), Err(PlotError::Empty { .. })));
 }
