@@ -68,8 +68,9 @@ impl<T: Real, const N: usize> Mul for Dual<T, N> {
 impl<T: Real, const N: usize> Div for Dual<T, N> {
     type Output = Self;
     fn div(self, other: Self) -> Self {
-        let quotient = self.value / other.value;
-        self.zip(other, quotient, |a, b| (a - quotient * b) / other.value)
+        // one division more for all directions together, rather than one for each
+        let (quotient, inverse) = (self.value / other.value, T::ONE / other.value);
+        self.zip(other, quotient, |a, b| (a - quotient * b) * inverse)
     }
 }
 impl<T: Real, const N: usize> Neg for Dual<T, N> {
