@@ -1,0 +1,91 @@
+//! Misfit and gradients have the same bits by every strategy, in memory and spilled, on any number of threads.
+
+use treewave_reversal::{Costs, Log, MemoryStore, Strategy, TieredStore, Workspace, reverse};
+use treewave_storage::SpillStore;
+use treewave_wave::seed_pml::squared_difference;
+use treewave_wave::{Parallelism, SeedLayer, in_thread_pool};
+
+use crate::case::{Case, noise, ricker};
+use treewave_wave::seed_pml::SeedPmlOptions;
+
+const STEPS: usize = 61;
+
+fn case(parallelism: Parallelism) -> Case {
+    let points = [150, 43];
+    let layer = SeedLayer { width_cells: 6, ..SeedLayer::default() };
+    Case {
+        options: SeedPmlOptions { points, spacing_m: [10.0, 9.0], dt_s: 1e-3, layer, parallelism },
+        c2: noise(1, points[0] * points[1]).iter().map(|x| (2500.0 + 500.0 * x).powi(2)).collect(),
+        source: [60, 12],
+        receivers: vec![[20, 20], [80, 30], [140, 3]],
+        wavelet: ricker(STEPS + 1, 6.0, 18.0, 1e4),
+        steps: STEPS,
+    }
+}
+
+/// Every strategy that differs in what it stores, advances over and records.
+fn strategies() -> Vec<(Strategy, usize)> {
+    let costs = Costs { advance: 1.0, adjoint: 2.0, write: 1.0, read: 1.0 };
+    let mut list = vec![(Strategy::StoreAll, 1)];
+    list.extend([1, 3, 7, 20].map(|snapshots| (Strategy::Treeverse { snapshots }, 1)));
+    list.extend([1, 2, 5, 20].map(|snapshots| (Strategy::Revolve { snapshots }, 1)));
+    list.push((Strategy::Revolve { snapshots: 3 }, 4));
+    for memory_slots in [0, 2] {
+        list.push((Strategy::TwoLevel { memory_slots, disk_slots: None, costs }, 1));
+        list.push((Strategy::TwoLevel { memory_slots, disk_slots: Some(3), costs }, 5));
+    }
+    list
+}
+
+/// Misfit and all gradients, as bits, and the log.
+fn gradient(case: &Case, strategy: Strategy, segment_steps: usize) -> (Vec<u64>, Log) {
+    let program = case.program();
+    let target = noise(2, case.steps * case.receivers.len());
+    let target: Vec<f64> = target.iter().map(|x| 1e-3 * x).collect();
+    let shot = case.shot(&program).with_misfit(|traces, d| squared_difference(traces, &target, d));
+    let schedule = strategy.schedule_in_segments(case.steps, segment_steps).expect("a schedule");
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let spill = (schedule.disk_slots() > 0).then(|| {
+        let spill = SpillStore::create(scratch.path(), "seed", 0, schedule.disk_slots(), &program.new_state());
+        Box::new(spill.expect("room on disk")) as _
+    });
+    let mut store = TieredStore::new(MemoryStore::new(|| program.new_state()), spill);
+    let mut workspace = Workspace::new(&shot, ());
+    let (mut output, mut adjoint) = (shot.new_output(), shot.new_adjoint());
+    let result = reverse(&shot, case.steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+    let (misfit, log) = result.expect("a legal schedule");
+    let parts = [
+        vec![misfit],
+        shot.gradient_c2(&adjoint),
+        shot.gradient_wavelet(&adjoint),
+        shot.gradient_u0(&adjoint),
+        shot.gradient_before0(&adjoint),
+    ];
+    assert!(parts.iter().all(|part| part.iter().any(|x| *x != 0.0)));
+    (parts.concat().into_iter().map(f64::to_bits).collect(), log)
+}
+
+#[test]
+fn every_strategy_gives_the_bits_of_store_all() {
+    let case = case(Parallelism::Serial);
+    let (expected, _) = gradient(&case, Strategy::StoreAll, 1);
+    let mut spilled = 0;
+    for (strategy, segment_steps) in strategies() {
+        let (found, log) = gradient(&case, strategy, segment_steps);
+        assert!(found == expected, "{strategy:?} in segments of {segment_steps}");
+        assert_eq!(log.counts.pulled_back, STEPS as u64);
+        spilled += log.bytes_written;
+    }
+    assert!(spilled > 0, "no strategy went to disk");
+}
+
+#[test]
+fn any_number_of_threads_gives_the_bits_of_one() {
+    let (expected, _) = gradient(&case(Parallelism::Serial), Strategy::StoreAll, 1);
+    for threads in [1, 2, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        let threaded = case(Parallelism::Threads);
+        let (found, _) = pool.install(|| in_thread_pool(|| gradient(&threaded, Strategy::Revolve { snapshots: 4 }, 2)));
+        assert!(found == expected, "{threads} threads");
+    }
+}
