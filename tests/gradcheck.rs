@@ -53,13 +53,3 @@ fn gradcheck_passes_near_a_minimum_where_the_second_order_is_large() {
     assert_eq!(code, 0, "{text}");
     assert_eq!(text.matches("pass  ").count(), 5, "{text}");
 }
-
-#[test]
-fn an_equation_that_this_version_does_not_compute_is_refused() {
-    let overrides = ["--set", "physics.equation=seed-pml", "--set", "physics.space_order=2"];
-    for verb in ["check", "gradcheck"] {
-        let (code, text) = treewave(&[&[verb], &overrides[..]].concat());
-        assert_eq!(code, 2, "{verb}: {text}");
-        assert!(text.contains("physics.equation"), "{verb}: {text}");
-    }
-}

@@ -2,7 +2,8 @@
 //!
 //! A built-in model is a function of the *relative* position in the grid: `(x, z) = (0, 0)` is its first point and
 //! `(1, 1)` its last one. So every grid shows the whole picture, and a finer grid of the same extent samples the same
-//! function. The 2-D model is the slice through the middle of the 3-D one.
+//! function. The 2-D model is the slice through the middle of the 3-D one. Only `three-layers` counts cells, as the paper
+//! that it comes from does.
 
 mod beds;
 mod faults;
@@ -16,7 +17,7 @@ use foldbelt::Foldbelt;
 use thiserror::Error;
 
 /// Names of the built-in models.
-pub const BUILTIN_NAMES: [&str; 4] = ["layers", "lens", "circle", "foldbelt"];
+pub const BUILTIN_NAMES: [&str; 5] = ["layers", "lens", "circle", "three-layers", "foldbelt"];
 
 /// P-wave velocity of sea water in m/s, exactly as the models with a water layer have it.
 pub const WATER_VP_M_PER_S: f64 = 1500.0;
@@ -39,6 +40,7 @@ pub enum BuiltinError {
 /// | `layers` | water of 1500 m/s over five flat layers of 1800 to 4000 m/s |
 /// | `lens` | velocity growing with depth from 2000 to 3000 m/s, with a smooth fast lens (+25 %) in the middle |
 /// | `circle` | a fast disc of 3000 m/s in 2500 m/s, a standard test of tutorials |
+/// | `three-layers` | 1650, 2475 and 3300 m/s, each of a third of the cells in depth (rounded up): Liu & Xu (2021) |
 /// | `foldbelt` | sea floor, channels, an unconformity, thrust and folded beds, normal faults, a salt body; 1500 to 4500 m/s |
 ///
 /// # Assumptions
@@ -51,6 +53,7 @@ pub fn builtin(name: &str, grid: &Grid) -> Result<Model, BuiltinError> {
         "layers" => sample(grid, |p| layers(p[2])),
         "lens" => sample(grid, lens),
         "circle" => sample(grid, circle),
+        "three-layers" => three_layers(grid),
         "foldbelt" => {
             let foldbelt = Foldbelt::new();
             sample(grid, |p| foldbelt.vp_m_per_s(p))
@@ -61,7 +64,8 @@ pub fn builtin(name: &str, grid: &Grid) -> Result<Model, BuiltinError> {
 }
 
 /// The grid on which a built-in model has its natural size: 6 km × 2.4 km every 20 m for `foldbelt` (every 30 m and
-/// 6 km along `y` in 3-D), 2 km × 1 km every 10 m for the others (every 20 m and 2 km along `y`).
+/// 6 km along `y` in 3-D), 202 m × 202 m every 1 m for `three-layers`, 2 km × 1 km every 10 m for the others (every 20 m
+/// and 2 km along `y`).
 ///
 /// # Errors
 /// An unknown name, or `dims` other than 2 and 3.
@@ -69,6 +73,7 @@ pub fn default_grid(name: &str, dims: usize) -> Result<Grid, BuiltinError> {
     let (extent_m, spacing_m): ([f64; 3], f64) = match (name, dims) {
         ("foldbelt", 3) => ([6000.0, 6000.0, 2400.0], 30.0),
         ("foldbelt", _) => ([6000.0, 6000.0, 2400.0], 20.0),
+        ("three-layers", _) => ([202.0, 202.0, 202.0], 1.0),
         ("circle", _) => ([1000.0, 1000.0, 1000.0], 10.0),
         ("layers" | "lens", 3) => ([2000.0, 2000.0, 1000.0], 20.0),
         ("layers" | "lens", _) => ([2000.0, 2000.0, 1000.0], 10.0),
@@ -89,6 +94,12 @@ fn circle(p: [f64; 3]) -> f64 {
     let squares = [100.0 * p[0] - 50.5, 100.0 * (p[1] - 0.5), 100.0 * p[2] - 50.5].map(|d| d * d);
     let distance: f64 = squares.iter().sum();
     if distance <= 225.0 { 3000.0 } else { 2500.0 }
+}
+
+/// Velocities in m/s of three layers, `ceil(nz / 3)` cells thick but for the last.
+fn three_layers(grid: &Grid) -> Vec<f64> {
+    let thickness = grid.shape()[2].div_ceil(3);
+    (0..grid.len()).map(|i| 3300.0 * [0.5, 0.75, 1.0][grid.cell(i)[2] / thickness]).collect()
 }
 
 /// The cells of the water layer: from the top of each column down, as long as the velocity is `WATER_VP_M_PER_S`

@@ -25,7 +25,7 @@ mod spill;
 pub use arrays::{LabelledArray, list_datasets, read_array};
 pub use error::StorageError;
 pub use gathers::{GatherFile, GatherWriter};
-pub use gradient::{GradientRecord, write_gradient};
+pub use gradient::{GradientRecord, SeedGradientRecord, write_gradient, write_seed_gradient};
 pub use head::{Head, utc_text};
 pub use model::{Field, NamedField, read_field, read_model, write_fields, write_model};
 pub use public_file::{Axis, Label, Precision, PublicFile, SCHEMA_VERSION};

@@ -123,13 +123,17 @@ impl Band {
 }
 
 /// The wavelet as it is given.
-enum WaveletSamples {
+pub(crate) enum WaveletSamples {
     Ricker { peak_frequency_hz: f64, delay_s: f64, amplitude: f64 },
     Samples { samples: Vec<f64>, dt_s: f64 },
 }
 
 impl WaveletSamples {
-    fn new(config: &Config) -> Result<Self, Failure> {
+    /// Reads it where it is in a file.
+    ///
+    /// # Errors
+    /// Code 3 for a file that cannot be read.
+    pub(crate) fn new(config: &Config) -> Result<Self, Failure> {
         Ok(match &config.wavelet {
             &WaveletSource::Ricker { peak_frequency_hz, delay_s, amplitude } => {
                 WaveletSamples::Ricker { peak_frequency_hz, delay_s, amplitude }
@@ -146,7 +150,7 @@ impl WaveletSamples {
 
     /// Samples every `dt_s` from `first_s` on; zero before the first sample given and before time zero of a Ricker
     /// wavelet only as far as it is.
-    fn at(&self, first_s: f64, dt_s: f64, n: usize) -> Vec<f64> {
+    pub(crate) fn at(&self, first_s: f64, dt_s: f64, n: usize) -> Vec<f64> {
         match self {
             WaveletSamples::Ricker { peak_frequency_hz, delay_s, amplitude } => {
                 (0..n).map(|i| amplitude * ricker(first_s + i as f64 * dt_s, *peak_frequency_hz, *delay_s)).collect()
@@ -182,7 +186,7 @@ fn read_samples(path: &std::path::Path, dataset: &str) -> Result<Vec<f64>, Failu
 }
 
 /// Frequency of the largest amplitude, and the highest with at least a hundredth of it, in Hz.
-fn frequencies(wavelet: &[f64], dt_s: f64) -> (f64, f64) {
+pub(crate) fn frequencies(wavelet: &[f64], dt_s: f64) -> (f64, f64) {
     let spectrum = treewave_core::signal::amplitude_spectrum(wavelet, dt_s);
     let peak = spectrum.iter().fold((0.0, 0.0_f64), |best, &(f, a)| if a > best.1 { (f, a) } else { best });
     let highest = spectrum.iter().rev().find(|(_, a)| *a >= 0.01 * peak.1).map_or(0.0, |(f, _)| *f);

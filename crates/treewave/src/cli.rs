@@ -49,7 +49,7 @@ pub enum Command {
     New {
         /// Directory to create
         directory: PathBuf,
-        /// quickstart, circle, marmousi or overthrust
+        /// quickstart, circle, three-layers, marmousi or overthrust
         #[arg(long, default_value = "quickstart")]
         template: String,
     },

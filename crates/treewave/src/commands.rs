@@ -11,6 +11,7 @@ pub mod new;
 pub mod pebbles;
 pub mod plan;
 pub mod plot;
+pub mod seed_pml;
 pub mod simulate;
 pub mod status;
 
@@ -18,6 +19,7 @@ use treewave_cluster::Failure;
 use treewave_inversion::ExperimentError;
 
 use crate::cli::{Cli, Command};
+use crate::config::keys::Equation;
 use crate::session::Session;
 use crate::study::{STOPPED, Study};
 
@@ -44,15 +46,27 @@ pub fn run(cli: Cli) -> ! {
         Command::Bench(arguments) => local(bench::run(arguments, common)),
         Command::Doctor { json } => local(doctor::run(*json)),
         Command::Simulate { config, o, model } => {
-            computing(config, common, |session, study| simulate::run(session, study, o.as_deref(), *model))
+            computing(config, common, |session, study| match study.config.physics.equation {
+                Equation::Acoustic => simulate::run(session, study, o.as_deref(), *model),
+                Equation::SeedPml => seed_pml::simulate(session, study, o.as_deref(), *model),
+            })
         }
         Command::Gradient { config, o } => {
-            computing(config, common, |session, study| gradient::run(session, study, o.as_deref()))
+            computing(config, common, |session, study| match study.config.physics.equation {
+                Equation::Acoustic => gradient::run(session, study, o.as_deref()),
+                Equation::SeedPml => seed_pml::gradient(session, study, o.as_deref()),
+            })
         }
         Command::Gradcheck { config, json } => {
-            computing(config, common, |session, study| gradcheck::run(session, study, *json))
+            computing(config, common, |session, study| match study.config.physics.equation {
+                Equation::Acoustic => gradcheck::run(session, study, *json),
+                Equation::SeedPml => seed_pml::gradcheck(session, study, *json),
+            })
         }
-        Command::Invert { config } => computing(config, common, invert::run),
+        Command::Invert { config } => computing(config, common, |session, study| match study.config.physics.equation {
+            Equation::Acoustic => invert::run(session, study),
+            Equation::SeedPml => Err(seed_pml::no_inversion().into()),
+        }),
     }
 }
 

@@ -49,7 +49,7 @@ use serde::Deserialize;
 use std::path::Path;
 
 /// Names that `builtin` may have in `[model]`; `constant` is one velocity everywhere.
-pub const BUILTIN_MODELS: [&str; 5] = ["foldbelt", "layers", "lens", "circle", "constant"];
+pub const BUILTIN_MODELS: [&str; 6] = ["foldbelt", "layers", "lens", "circle", "three-layers", "constant"];
 
 /// A complete, validated configuration.
 #[derive(Clone, Debug, PartialEq)]

@@ -16,6 +16,7 @@ pub mod record;
 pub mod report;
 pub mod resume;
 pub mod reversal;
+pub mod seed_pml;
 pub mod session;
 pub mod stage;
 pub mod study;

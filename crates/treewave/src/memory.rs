@@ -8,7 +8,7 @@ use crate::band::Band;
 use crate::reversal::{record_bytes, state_bytes};
 
 /// Program, libraries and buffers of MPI and HDF5, as measured on the reference machine.
-const PROGRAM_BYTES: u64 = 40 << 20;
+pub(crate) const PROGRAM_BYTES: u64 = 40 << 20;
 /// Numbers per cell that an inversion holds in f64 besides history and sums: models, gradients, trial points, bounds.
 const VECTORS: u64 = 16;
 /// Integers per cell of the two order-independent sums.

@@ -101,7 +101,8 @@ impl ShotData for Observed {
     }
 }
 
-fn check_geometry(path: &Path, held: &Survey, survey: &Survey) -> Result<(), Failure> {
+/// Refuses a file with other shots, or other places, than the survey has.
+pub(crate) fn check_geometry(path: &Path, held: &Survey, survey: &Survey) -> Result<(), Failure> {
     let refuse = |what: String| Err(bad_data(format!("{}: {what}", path.display())));
     if held.shots.len() != survey.shots.len() {
         return refuse(format!("the file has {} shots, the survey {}", held.shots.len(), survey.shots.len()));
@@ -250,7 +251,7 @@ pub fn write_simulated<T: Scalar>(
 
 /// Adds white Gaussian noise whose root mean square is `fraction` of that of the shot; the same for the same seed and
 /// shot (Box & Muller 1958).
-fn add_noise(traces: &mut [f64], fraction: f64, seed: u64, shot: usize) {
+pub(crate) fn add_noise(traces: &mut [f64], fraction: f64, seed: u64, shot: usize) {
     if fraction == 0.0 {
         return;
     }

@@ -32,13 +32,13 @@ pub fn record_bytes<T: Scalar>(layout: &Layout) -> u64 {
 ///
 /// # Errors
 /// The scratch directory cannot take them.
-pub fn spill<T: Scalar>(
+pub fn spill<S: Snapshot + Send + 'static>(
     scratch: &Path,
     name: &str,
     rank: usize,
     slots: usize,
-    state: &State<T>,
-) -> Result<Box<dyn SnapshotStore<State<T>> + Send>, StoreError> {
+    state: &S,
+) -> Result<Box<dyn SnapshotStore<S> + Send>, StoreError> {
     Ok(Box::new(SpillStore::create(scratch, name, rank, slots, state)?))
 }
 
@@ -70,10 +70,24 @@ pub fn plan<T: Scalar>(
     steps: usize,
     costs: StepCosts,
 ) -> Result<ReversalPlan, Failure> {
+    plan_bytes(reversal, state_bytes::<T>(layout), record_bytes::<T>(layout), steps, costs)
+}
+
+/// The same for states and records of so many bytes.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_bytes(
+    reversal: &Reversal,
+    state_bytes: u64,
+    record_bytes: u64,
+    steps: usize,
+    costs: StepCosts,
+) -> Result<ReversalPlan, Failure> {
     let request = PlanRequest {
         steps,
-        state_bytes: state_bytes::<T>(layout),
-        record_bytes: record_bytes::<T>(layout),
+        state_bytes,
+        record_bytes,
         choice: reversal.strategy,
         memory: reversal.memory,
         disk_bytes: reversal.disk_bytes,
@@ -102,11 +116,23 @@ pub fn costs<T: Scalar>(
     model: &Model,
     cluster: &dyn Cluster,
 ) -> Result<StepCosts, Failure> {
+    shared_costs(reversal, cluster, || measure(reversal, experiment, model))
+}
+
+/// The same with a way to measure.
+///
+/// # Errors
+/// Those of measuring, the same on all ranks.
+pub fn shared_costs(
+    reversal: &Reversal,
+    cluster: &dyn Cluster,
+    measure: impl FnOnce() -> Result<StepCosts, Failure>,
+) -> Result<StepCosts, Failure> {
     if let Some(costs) = reversal.costs {
         return Ok(costs);
     }
     let measured = match cluster.rank() {
-        0 => measure(reversal, experiment, model).map(Some),
+        0 => measure().map(Some),
         _ => Ok(None),
     };
     let measured = cluster.agree(measured)?;
@@ -121,10 +147,29 @@ pub fn costs<T: Scalar>(
 fn measure<T: Scalar>(reversal: &Reversal, experiment: &Experiment<T>, model: &Model) -> Result<StepCosts, Failure> {
     let acoustic = experiment.acoustic(model.vp_m_per_s()).map_err(misconfigured)?;
     let shot = experiment.shot(&acoustic, experiment.shots[0]);
-    let steps = TIMED_STEPS.min(shot.steps());
+    let failed = |e| wave_failure(experiment.shots[0], &e);
+    time_parts(reversal, &shot, shot.steps(), shot.new_adjoint(), failed)
+}
+
+/// Times the parts of the gradient of an evolution.
+///
+/// # Errors
+/// Those of the evolution by `failed`; a scratch directory that does not work.
+pub fn time_parts<E: Evolution<Work = ()>>(
+    reversal: &Reversal,
+    shot: &E,
+    steps: usize,
+    mut adjoint: E::Adjoint,
+    failed: impl Fn(E::Error) -> Failure,
+) -> Result<StepCosts, Failure>
+where
+    E::State: 'static,
+    E::Adjoint: Send,
+    E::Error: Send,
+{
+    let steps = TIMED_STEPS.min(steps);
     let mut state = shot.new_state();
     let timed = in_thread_pool(|| {
-        let mut adjoint = shot.new_adjoint();
         let mut records: Vec<_> = (0..steps).map(|_| shot.new_record()).collect();
         shot.start(&mut state);
         let mut seconds = [0.0; 3];
@@ -142,7 +187,7 @@ fn measure<T: Scalar>(reversal: &Reversal, experiment: &Experiment<T>, model: &M
         }
         Ok(seconds.map(|s| s / steps as f64))
     });
-    let [advance, record, pull_back] = timed.map_err(|e| wave_failure(experiment.shots[0], &e))?;
+    let [advance, record, pull_back] = timed.map_err(failed)?;
     let (write, read) = if reversal.disk_bytes >= state.bytes() as u64 {
         disk_seconds(reversal, &mut state).map_err(|e| unwritable(chain(&e)))?
     } else {
@@ -153,7 +198,7 @@ fn measure<T: Scalar>(reversal: &Reversal, experiment: &Experiment<T>, model: &M
 
 /// Seconds that the stencils lose to a write and to a read: the copy to and from a staging buffer. The disk itself works
 /// behind them, as long as it keeps up.
-fn disk_seconds<T: Scalar>(reversal: &Reversal, state: &mut State<T>) -> Result<(f64, f64), StoreError> {
+fn disk_seconds<S: Snapshot + Send + 'static>(reversal: &Reversal, state: &mut S) -> Result<(f64, f64), StoreError> {
     let mut store = spill(&reversal.scratch, "calibration", 0, 1, state)?;
     let slot = Slot { tier: Tier::Disk, index: 0 };
     let mut seconds = [0.0; 2];

@@ -80,12 +80,6 @@ impl Study {
     /// # Errors
     /// Code 2 for a configuration that cannot be, code 3 for data that cannot be used.
     pub fn load(config: Config) -> Result<Study, Failure> {
-        if config.physics.equation != keys::Equation::Acoustic {
-            // The name is reserved; running another equation in its place would be worse than not running.
-            return Err(misconfigured(
-                "physics.equation: this version computes \"acoustic\" only; set equation = \"acoustic\"",
-            ));
-        }
         let mut notes = config.notes.clone();
         let other = |source: &ModelSource| needs_no_grid(source).then(|| grid_of(source)).transpose();
         let truth_grid = config.truth.as_ref().map(&other).transpose()?.flatten();

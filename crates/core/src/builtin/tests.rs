@@ -18,7 +18,10 @@ fn every_model_exists_in_2_d_and_3_d_on_any_grid() {
 #[test]
 fn an_unknown_name_is_refused_with_the_known_ones() {
     let error = builtin("marmousi", &grid(&[3, 3], 1.0)).unwrap_err();
-    assert_eq!(error.to_string(), "there is no built-in model `marmousi`; there are layers, lens, circle, foldbelt");
+    assert_eq!(
+        error.to_string(),
+        "there is no built-in model `marmousi`; there are layers, lens, circle, three-layers, foldbelt"
+    );
     assert!(matches!(default_grid("lens", 4), Err(BuiltinError::Grid(GridError::Dimensions(4)))));
 }
 
@@ -57,7 +60,8 @@ fn water_of_foldbelt_is_exact_and_on_top_only() {
 
 #[test]
 fn a_finer_grid_samples_the_same_function() {
-    for name in BUILTIN_NAMES {
+    // Three layers are counted in cells.
+    for name in BUILTIN_NAMES.into_iter().filter(|&name| name != "three-layers") {
         let coarse = builtin(name, &grid(&[101, 61], 20.0)).unwrap();
         let fine = builtin(name, &grid(&[201, 121], 7.0)).unwrap();
         for ix in 0..101 {
@@ -78,7 +82,7 @@ fn the_2_d_model_is_the_middle_slice_of_the_3_d_one_and_other_slices_differ() {
             (0..61).flat_map(|ix| solid.vp_m_per_s()[(ix * 5 + iy) * 41..][..41].to_vec()).collect()
         };
         assert_eq!(flat.vp_m_per_s(), slice(2));
-        if name != "layers" {
+        if !name.ends_with("layers") {
             let changed = slice(0).iter().zip(slice(2)).filter(|(a, b)| (**a - b).abs() > 1.0).count();
             assert!(changed > 100, "{name}: {changed} cells differ");
         }
@@ -89,6 +93,16 @@ fn the_2_d_model_is_the_middle_slice_of_the_3_d_one_and_other_slices_differ() {
 fn fingerprint(model: &Model) -> u64 {
     let bytes = model.vp_m_per_s().iter().flat_map(|v| v.to_bits().to_le_bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ b as u64).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[test]
+fn three_layers_begin_at_the_cells_of_the_paper() {
+    for (nz, contacts) in [(203, [68, 136]), (1002, [334, 668])] {
+        let model = builtin("three-layers", &grid(&[1, nz], 1.0)).unwrap();
+        let changes: Vec<usize> = (1..nz).filter(|&iz| model.vp_m_per_s()[iz] != model.vp_m_per_s()[iz - 1]).collect();
+        assert_eq!(changes, contacts);
+        assert_eq!([0, nz / 2, nz - 1].map(|iz| model.vp_m_per_s()[iz]), [1650.0, 2475.0, 3300.0]);
+    }
 }
 
 #[test]

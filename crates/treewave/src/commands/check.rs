@@ -7,6 +7,7 @@ use treewave_wave::time::stable_dt_s;
 
 use super::{Outcome, with_precision};
 use crate::cli::Common;
+use crate::config::keys::Equation;
 use crate::config::schema_json;
 use crate::config::sections::DataSource;
 use crate::observed::Observed;
@@ -15,7 +16,7 @@ use crate::stage::{check_budget, stage_band};
 use crate::study::{Study, bad_data};
 
 /// Fewer points per shortest wavelength than this deserve a warning.
-const ENOUGH_POINTS: f64 = 3.0;
+pub(super) const ENOUGH_POINTS: f64 = 3.0;
 
 /// Carries the verb out.
 ///
@@ -28,6 +29,9 @@ pub fn run(config: Option<&Path>, schema: bool, common: &Common) -> Outcome {
     }
     let path = config.expect("clap asks for a configuration without --schema");
     let study = Study::load(load_config(path, common)?)?;
+    if study.config.physics.equation == Equation::SeedPml {
+        return super::seed_pml::check(&study);
+    }
     let (slowest, fastest) = study.start.range_m_per_s();
     let grid = study.grid();
     println!("model     {:?} cells, {slowest} to {fastest} m/s", grid.dataset_shape());

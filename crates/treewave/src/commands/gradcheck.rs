@@ -25,7 +25,7 @@ const SLOPE_TOLERANCE: f64 = 0.1;
 /// Cells times steps up to which dual numbers are tried.
 const SMALL: usize = 20_000_000;
 /// Relative size of the model perturbation at the largest Taylor step.
-const PERTURBATION: f64 = 0.01;
+pub(super) const PERTURBATION: f64 = 0.01;
 
 /// Share of the second-order term in the change of the misfit at the largest Taylor step.
 const LARGEST_SHARE: f64 = 0.1;
@@ -33,7 +33,7 @@ const LARGEST_SHARE: f64 = 0.1;
 const SMALLEST_STEP: f64 = 1e-3;
 
 /// One check: a name, what was measured, what is allowed, and whether it holds.
-struct Check {
+pub(super) struct Check {
     name: &'static str,
     measured: f64,
     allowed: String,
@@ -48,6 +48,15 @@ pub fn run(session: &Session, study: &Study, as_json: bool) -> Result<i32, Exper
     let stage = study.config.stages.len() - 1;
     let setup = StageSetup::<f64>::new(study, session, stage)?;
     let checks = if session.leads() { checks(session, study, &setup).map(Some) } else { Ok(None) };
+    tell(session, checks, as_json)
+}
+
+/// Prints the checks of rank 0; exit code 0 if all pass, else 4.
+pub(super) fn tell(
+    session: &Session,
+    checks: Result<Option<Vec<Check>>, Failure>,
+    as_json: bool,
+) -> Result<i32, ExperimentError> {
     let Some(checks) = session.cluster.agree(checks)? else {
         let failed = session.cluster.any(false);
         return Ok(if failed { NUMERICAL } else { 0 });
@@ -112,7 +121,7 @@ fn checks(session: &Session, study: &Study, setup: &StageSetup<f64>) -> Result<V
     Ok(checks)
 }
 
-fn dot_check(name: &'static str, left: f64, right: f64) -> Check {
+pub(super) fn dot_check(name: &'static str, left: f64, right: f64) -> Check {
     let measured = (left - right).abs() / left.abs().max(right.abs()).max(f64::MIN_POSITIVE);
     Check { name, measured, allowed: format!("at most {DOT_TOLERANCE:e}"), passed: measured <= DOT_TOLERANCE }
 }
@@ -146,6 +155,14 @@ fn taylor(
         let difference = misfit(&traces, &mut vec![0.0; traces.len()]) - at_start;
         Ok((difference.abs(), (difference - h * slope).abs()))
     };
+    taylor_checks(&remainders_at, slope)
+}
+
+/// The slopes of the first- and second-order remainders `remainders_at(h)` of a functional whose derivative is `slope`.
+pub(super) fn taylor_checks(
+    remainders_at: &dyn Fn(f64) -> Result<(f64, f64), Failure>,
+    slope: f64,
+) -> Result<Vec<Check>, Failure> {
     // Near a minimum the second order is large; the share of it falls with h, and shall be small in all octaves.
     let share = remainders_at(0.5)?.1 / (0.5 * slope);
     let largest = (0.5 * (LARGEST_SHARE / share).min(1.0)).max(SMALLEST_STEP);
@@ -219,6 +236,6 @@ fn dual_tangent(
     Ok(traces.iter().map(|trace| trace.tangent[0]).collect())
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

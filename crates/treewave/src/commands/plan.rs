@@ -12,6 +12,7 @@ use treewave_wave::{Path as SimdPath, Scalar};
 use super::{Outcome, print_json, with_precision};
 use crate::band::Band;
 use crate::cli::Common;
+use crate::config::keys::Equation;
 use crate::memory::Memory;
 use crate::report::{bytes_text, plan_text};
 use crate::reversal;
@@ -20,15 +21,15 @@ use crate::stage::{layout, stage_band};
 use crate::study::{Study, misconfigured, unwritable};
 
 /// What was found for a stage.
-struct Planned {
-    stage: usize,
-    shots: usize,
-    costs: StepCosts,
-    plan: ReversalPlan,
-    memory: Memory,
-    seconds: f64,
-    lowpass_hz: Option<f64>,
-    steps: usize,
+pub(super) struct Planned {
+    pub(super) stage: usize,
+    pub(super) shots: usize,
+    pub(super) costs: StepCosts,
+    pub(super) plan: ReversalPlan,
+    pub(super) memory: Memory,
+    pub(super) seconds: f64,
+    pub(super) lowpass_hz: Option<f64>,
+    pub(super) steps: usize,
 }
 
 /// Carries the verb out.
@@ -43,9 +44,12 @@ pub fn run(config: &Path, ranks: usize, as_json: bool, common: &Common) -> Outco
     });
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     pool.map_err(|e| unwritable(format!("cannot start {threads} threads: {e}")))?;
-    let stages: Vec<Planned> = (0..study.config.stages.len())
-        .map(|stage| with_precision!(study, plan_stage(&study, stage, ranks)))
-        .collect::<Result<_, _>>()?;
+    let stages: Vec<Planned> = match study.config.physics.equation {
+        Equation::SeedPml => vec![super::seed_pml::plan(&study, ranks)?],
+        Equation::Acoustic => (0..study.config.stages.len())
+            .map(|stage| with_precision!(study, plan_stage(&study, stage, ranks)))
+            .collect::<Result<_, _>>()?,
+    };
     let largest = |of: &dyn Fn(&Planned) -> u64| stages.iter().map(of).max().unwrap_or(0);
     let memory_bytes = largest(&|p| p.memory.total());
     let disk_bytes = largest(&|p| p.plan.disk_bytes);

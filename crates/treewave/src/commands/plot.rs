@@ -14,6 +14,9 @@ use crate::study::{bad_data, misconfigured, unwritable};
 /// Share of the magnitudes that gathers are clipped at.
 const GATHER_PERCENTILE: f64 = 97.0;
 
+/// Up to this many traces are drawn as curves.
+const FEW_TRACES: usize = 8;
+
 /// Carries the verb out.
 ///
 /// # Errors
@@ -29,7 +32,7 @@ pub fn run(arguments: &Plot) -> Outcome {
         (None, true) => comparison(arguments, &has)?,
         (Some(name), true) if name == "misfit" || name == "convergence" => course(arguments)?,
         (name, _) => {
-            let default = ["data", "gradient_vp", "vp"].into_iter().find(|name| has(name));
+            let default = ["data", "gradient_vp", "gradient_c2", "vp"].into_iter().find(|name| has(name));
             let name = name.as_deref().or(default).ok_or_else(|| {
                 misconfigured(format!("{}: give --dataset, one of {}", arguments.file.display(), names.join(", ")))
             })?;
@@ -187,9 +190,42 @@ fn gather(arguments: &Plot, array: &LabelledArray, has: &dyn Fn(&str) -> bool) -
     }
     let time = &array.axes[1].values;
     let record_s = time.get(1).map_or(1.0, |t| t - time[0]);
+    if rows.len() <= FEW_TRACES {
+        return pulses(arguments, array, rows, has);
+    }
     let view = all.slice_axis(Dimension(0), rows.into());
     let title = format!("Shot {}", arguments.shot);
     draw(&[Panel::gather(&title, view, record_s, ColourScale::gather(GATHER_PERCENTILE))])
+}
+
+/// A few traces as curves against time.
+fn pulses(
+    arguments: &Plot,
+    array: &LabelledArray,
+    rows: std::ops::Range<usize>,
+    has: &dyn Fn(&str) -> bool,
+) -> Result<Picture, Failure> {
+    let column = |name: &str| -> Result<Option<ArrayD<f64>>, Failure> {
+        has(name).then(|| read_array(&arguments.file, name).map(|a| a.values).map_err(bad_data)).transpose()
+    };
+    let places = (column("receiver_x")?, column("receiver_z")?);
+    let title = |trace: usize| match &places {
+        (Some(x), Some(z)) => format!("x = {} m, z = {} m", x[trace], z[trace]),
+        _ => format!("trace {trace}"),
+    };
+    let time = &array.axes[1].values;
+    let step_s = time.get(1).map_or(1.0, |t| t - time[0]);
+    let log = |trace: usize| {
+        let values = array.values.index_axis(Dimension(0), trace).iter().copied().collect();
+        Log { title: title(trace), curves: vec![Curve { name: format!("shot {}", arguments.shot), values }] }
+    };
+    let unit = array.units.as_deref().unwrap_or("Pa");
+    let picture = Logs {
+        depth: Axis { first: time[0], ..Axis::time(step_s) },
+        label: format!("Pressure ({unit})"),
+        logs: rows.map(log).collect(),
+    };
+    logs(&picture).map_err(bad_data)
 }
 
 /// Misfit and model error against gradient evaluations.

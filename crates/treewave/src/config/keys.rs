@@ -7,8 +7,8 @@ mod experiment;
 mod inversion;
 
 pub use experiment::{
-    Boundary, Data, Equation, Model, ModelSource, Physics, Positions, Precision, Receivers, Run, Survey, Synthetic,
-    SyntheticOptions, Time, Top, Wavelet, WaveletKind,
+    Boundary, Data, Equation, Model, ModelSource, Physics, Positions, Precision, Receivers, Run, Side, Survey,
+    Synthetic, SyntheticOptions, Time, Top, Wavelet, WaveletKind,
 };
 pub use inversion::{
     Bounds, Costs, Inversion, Mask, Misfit, MisfitKind, Optimizer, OptimizerKind, Output, Parallel, Parameter,

@@ -42,6 +42,7 @@ pub(super) fn resolve(mut typed: FileConfig, around: &Surroundings, report: &mut
     experiment::grids(&typed, report);
     let mut notes = Vec::new();
     experiment::physics(&typed, report);
+    experiment::layer(&mut typed, report);
     let time = experiment::time(&typed, report);
     let survey = experiment::survey(&mut typed, around, report);
     let wavelet = experiment::wavelet(&mut typed, around, report);
@@ -56,7 +57,7 @@ pub(super) fn resolve(mut typed: FileConfig, around: &Surroundings, report: &mut
         start: start?,
         truth: truth?,
         physics: typed.physics,
-        boundary: typed.boundary,
+        boundary: typed.boundary.clone(),
         time: time?,
         survey: survey?,
         wavelet: wavelet?,

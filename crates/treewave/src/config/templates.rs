@@ -20,7 +20,7 @@ macro_rules! text {
 }
 
 /// All templates, the simplest first.
-pub const TEMPLATES: [Template; 4] = [
+pub const TEMPLATES: [Template; 5] = [
     Template {
         name: "quickstart",
         summary: "a folded, faulted model with salt, made by formula; two stages, snapshots spilled to disk",
@@ -31,6 +31,12 @@ pub const TEMPLATES: [Template; 4] = [
         name: "circle",
         summary: "a fast disc between two lines of sources and receivers; seconds on a laptop",
         text: text!("circle"),
+        needs: None,
+    },
+    Template {
+        name: "three-layers",
+        summary: "the example of the seed paper with its own wave equation: gradients by treeverse",
+        text: text!("three-layers"),
         needs: None,
     },
     Template {

@@ -7,3 +7,6 @@ mod golden;
 mod npz;
 mod plain;
 mod strategies;
+
+/// Where the reference data are, beside the repository.
+const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");

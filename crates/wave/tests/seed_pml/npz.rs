@@ -8,7 +8,7 @@ use ndarray_npy::ReadNpyExt;
 
 /// The path of a golden file; `None`, with a message, where the shared folder is absent.
 pub fn golden(name: &str) -> Option<PathBuf> {
-    let shared = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
+    let shared = PathBuf::from(crate::SHARED);
     if !shared.exists() {
         println!("skipped: ../shared is absent");
         return None;

@@ -37,7 +37,7 @@ pub struct ModelSource {
     /// Dataset of the P-wave velocity in `file`; default: vp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vp: Option<String>,
-    /// Model made by formula: foldbelt, layers, lens, circle or constant.
+    /// Model made by formula: foldbelt, layers, lens, circle, three-layers or constant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builtin: Option<String>,
     /// Points of a built-in model, [nx, nz] or [nx, ny, nz]; default: its own.
@@ -115,20 +115,45 @@ pub enum Precision {
 }
 
 /// Edges of the model.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Boundary {
-    /// Cells of the absorbing layer outside each absorbing edge; 0 leaves the edges reflecting.
+    /// Cells of the absorbing layer outside each absorbing edge (of seed-pml inside the model); 0 leaves the edges reflecting.
     #[schemars(range(min = 0, max = 200))]
     pub width_cells: usize,
     /// Top edge.
     pub top: Top,
+    /// Edges of seed-pml that have a layer, the others reflect; default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sides: Option<Vec<Side>>,
+    /// Reflection coefficient that the layer of seed-pml is made for; default: 0.001.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0), range(max = 0.99))]
+    pub reflection: Option<f64>,
+    /// Velocity in m/s that the layer of seed-pml is made for; default: 1000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1.0, max = 1e6))]
+    pub reference_vp_m_per_s: Option<f64>,
 }
 
 impl Default for Boundary {
     fn default() -> Self {
-        Boundary { width_cells: 20, top: Top::Absorbing }
+        Boundary { width_cells: 20, top: Top::Absorbing, sides: None, reflection: None, reference_vp_m_per_s: None }
     }
+}
+
+/// An edge of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// The first x.
+    XMin,
+    /// The last x.
+    XMax,
+    /// The top.
+    ZMin,
+    /// The bottom.
+    ZMax,
 }
 
 /// Top edge.
@@ -230,7 +255,15 @@ pub struct Wavelet {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1e5))]
     pub delay_s: Option<f64>,
-    /// Factor of the wavelet, in N/m (2-D) or N (3-D).
+    /// Width a of the wavelet ricker-samples, in samples of record_s: it crosses zero a samples beside its peak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0), range(max = 1e9))]
+    pub width_samples: Option<f64>,
+    /// Number of the sample, counted from 1, at which the wavelet ricker-samples peaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1.0, max = 1e9))]
+    pub shift_samples: Option<f64>,
+    /// Factor of the wavelet, in N/m (2-D) or N (3-D), of seed-pml in Pa/s².
     #[serde(default = "one")]
     pub amplitude: f64,
     /// File with the samples, from time 0: .npy, .h5 or text with one number a line.
@@ -255,6 +288,8 @@ fn ricker() -> WaveletKind {
 pub enum WaveletKind {
     /// The second derivative of a Gaussian, with sign changed.
     Ricker,
+    /// The same with width and shift in samples, of unit energy for continuous time in samples: amplitude is a factor.
+    RickerSamples,
     /// Samples from a file.
     File,
 }

@@ -3,11 +3,12 @@
 use super::{Surroundings, time_step, whole_multiple};
 use crate::config::BUILTIN_MODELS;
 use crate::config::error::Fact;
-use crate::config::keys::{self, Equation, FileConfig, WaveletKind};
+use crate::config::keys::{self, Equation, FileConfig, Precision, Side, WaveletKind};
 use crate::config::report::Report;
 use crate::config::schema::nearest;
 use crate::config::sections::*;
 use crate::config::values::AutoOr;
+use std::f64::consts::{PI, SQRT_2};
 
 pub(super) fn run(typed: &mut FileConfig, around: &Surroundings, report: &mut Report) -> Run {
     let name = typed.run.name.get_or_insert_with(|| around.name.to_string()).clone();
@@ -129,11 +130,44 @@ pub(super) fn physics(typed: &FileConfig, report: &mut Report) {
             let found = format!("space_order = {} with equation = \"seed-pml\"", physics.space_order);
             report.rule("physics.space_order", found, "2, the order of this equation", "set space_order = 2");
         }
+        if physics.precision != Precision::F64 {
+            let found = "precision = \"f32\" with equation = \"seed-pml\"";
+            report.rule("physics.precision", found, "\"f64\"", "set precision = \"f64\"");
+        }
+        if let Some(stage) = typed.stage.iter().position(|stage| stage.lowpass_hz.is_some()) {
+            let found = "lowpass_hz with equation = \"seed-pml\"";
+            report.rule(&format!("stage.{stage}.lowpass_hz"), found, "the full band", "remove it, or filter the data");
+        }
         if typed.boundary.top == keys::Top::FreeSurface {
             let found = "top = \"free-surface\" with equation = \"seed-pml\"";
-            report.rule("boundary.top", found, "\"absorbing\"", "use equation = \"acoustic\" for a free surface");
+            report.rule(
+                "boundary.top",
+                found,
+                "\"absorbing\"",
+                "leave z-min out of boundary.sides: the edge then reflects",
+            );
         }
     }
+}
+
+/// The layer of the seed paper's equation: defaults are filled in, other equations have none of its keys.
+pub(super) fn layer(typed: &mut FileConfig, report: &mut Report) {
+    let boundary = &mut typed.boundary;
+    if typed.physics.equation != Equation::SeedPml {
+        let keys = [
+            ("sides", boundary.sides.is_some()),
+            ("reflection", boundary.reflection.is_some()),
+            ("reference_vp_m_per_s", boundary.reference_vp_m_per_s.is_some()),
+        ];
+        for (name, _) in keys.into_iter().filter(|(_, given)| *given) {
+            let expected = "it only with physics.equation = \"seed-pml\"";
+            report.rule(&format!("boundary.{name}"), name, expected, "remove it");
+        }
+        return;
+    }
+    boundary.sides.get_or_insert_with(|| vec![Side::XMin, Side::XMax, Side::ZMin, Side::ZMax]);
+    boundary.reflection.get_or_insert(0.001);
+    boundary.reference_vp_m_per_s.get_or_insert(1000.0);
 }
 
 pub(super) fn time(typed: &FileConfig, report: &mut Report) -> Option<Time> {
@@ -141,7 +175,14 @@ pub(super) fn time(typed: &FileConfig, report: &mut Report) -> Option<Time> {
     if !report.clean(&["time"]) {
         return None;
     }
-    let step = time_step("time.dt_s", time.dt_s.value(), time.courant, time.record_s, report);
+    let seed_pml = typed.physics.equation == Equation::SeedPml;
+    let dt_s = time.dt_s.value().or(seed_pml.then_some(time.record_s));
+    let step = time_step("time.dt_s", dt_s, time.courant, time.record_s, report);
+    if seed_pml && step.is_some_and(|step| step != TimeStep::StepsPerSample(1)) {
+        let found = format!("dt_s = {} with equation = \"seed-pml\"", dt_s.unwrap_or_default());
+        let expected = format!("record_s = {}: this equation samples every step", time.record_s);
+        report.rule("time.dt_s", found, expected, "remove dt_s, and give the time step as record_s");
+    }
     let Some(intervals) = whole_multiple(time.duration_s, time.record_s) else {
         let times = time.duration_s / time.record_s;
         let shown = (times * 1e6).round() / 1e6;
@@ -193,34 +234,49 @@ pub(super) fn wavelet(typed: &mut FileConfig, around: &Surroundings, report: &mu
     if wavelet.amplitude == 0.0 {
         report.rule("wavelet.amplitude", "0", "any other number", "a source of strength 0 makes no wave");
     }
-    let ricker = wavelet.kind == WaveletKind::Ricker;
-    let (kind, owner) = if ricker { ("ricker", "file") } else { ("file", "ricker") };
-    let strangers = [
-        ("peak_frequency_hz", wavelet.peak_frequency_hz.is_some(), ricker),
-        ("delay_s", wavelet.delay_s.is_some(), ricker),
-        ("file", wavelet.file.is_some(), !ricker),
-        ("dataset", wavelet.dataset.is_some(), !ricker),
-        ("dt_s", wavelet.dt_s.is_some(), !ricker),
+    let kind = match wavelet.kind {
+        WaveletKind::Ricker => "ricker",
+        WaveletKind::RickerSamples => "ricker-samples",
+        WaveletKind::File => "file",
+    };
+    let owned = [
+        ("peak_frequency_hz", wavelet.peak_frequency_hz.is_some(), "ricker"),
+        ("delay_s", wavelet.delay_s.is_some(), "ricker"),
+        ("width_samples", wavelet.width_samples.is_some(), "ricker-samples"),
+        ("shift_samples", wavelet.shift_samples.is_some(), "ricker-samples"),
+        ("file", wavelet.file.is_some(), "file"),
+        ("dataset", wavelet.dataset.is_some(), "file"),
+        ("dt_s", wavelet.dt_s.is_some(), "file"),
     ];
-    for (name, present, welcome) in strangers {
-        if present && !welcome {
+    for (name, present, owner) in owned {
+        if present && owner != kind {
             let (found, expected) =
                 (format!("{name} with kind = \"{kind}\""), format!("it only with kind = \"{owner}\""));
             report.rule(&format!("wavelet.{name}"), found, expected, "remove it, or change kind");
         }
     }
     let amplitude = wavelet.amplitude;
-    if ricker {
+    if wavelet.kind == WaveletKind::RickerSamples {
+        let (Some(width), Some(shift)) = (wavelet.width_samples, wavelet.shift_samples) else {
+            let found = "kind = \"ricker-samples\" without width_samples or shift_samples";
+            report.rule("wavelet", found, "both", "add both, e.g. width_samples = 30 and shift_samples = 200");
+            return None;
+        };
+        let (delay_s, time) = ((shift - 1.0) * typed.time.record_s, &typed.time);
+        peaks_in_time(delay_s, time, report);
+        // (1 − q²/a²) exp(−q²/2a²) 2 / (√(3a) π^¼) with q counted in samples.
+        let norm = 2.0 / ((3.0 * width).sqrt() * PI.powf(0.25));
+        let peak_frequency_hz = 1.0 / (SQRT_2 * PI * width * typed.time.record_s);
+        return Some(WaveletSource::Ricker { peak_frequency_hz, delay_s, amplitude: amplitude * norm });
+    }
+    if wavelet.kind == WaveletKind::Ricker {
         let Some(peak_frequency_hz) = wavelet.peak_frequency_hz else {
             let found = "a Ricker wavelet without peak_frequency_hz";
             report.rule("wavelet", found, "its peak frequency", "add peak_frequency_hz, e.g. 6.0");
             return None;
         };
         let delay_s = *wavelet.delay_s.get_or_insert(1.5 / peak_frequency_hz);
-        if report.clean(&["wavelet", "time"]) && delay_s >= typed.time.duration_s {
-            let found = format!("the wavelet peaks at {delay_s} s, the traces end at {} s", typed.time.duration_s);
-            report.rule("wavelet", found, "a peak before the end", "raise time.duration_s or lower delay_s");
-        }
+        peaks_in_time(delay_s, &typed.time, report);
         return Some(WaveletSource::Ricker { peak_frequency_hz, delay_s, amplitude });
     }
     let (Some(file), Some(dt_s)) = (&mut wavelet.file, wavelet.dt_s) else {
@@ -230,6 +286,14 @@ pub(super) fn wavelet(typed: &mut FileConfig, around: &Surroundings, report: &mu
     };
     let dataset = wavelet.dataset.get_or_insert_with(|| "wavelet".into()).clone();
     Some(WaveletSource::File { path: around.path("wavelet.file", file, report), dataset, dt_s, amplitude })
+}
+
+/// Refuses a wavelet that peaks after the traces end.
+fn peaks_in_time(delay_s: f64, time: &keys::Time, report: &mut Report) {
+    if report.clean(&["wavelet", "time"]) && delay_s >= time.duration_s {
+        let found = format!("the wavelet peaks at {delay_s} s, the traces end at {} s", time.duration_s);
+        report.rule("wavelet", found, "a peak before the end", "raise time.duration_s or let it peak earlier");
+    }
 }
 
 pub(super) fn data(
@@ -285,9 +349,20 @@ fn synthetic(
         let found = format!("space_order = {space_order} with equation = \"seed-pml\"");
         report.rule("data.synthetic.space_order", found, "2, the order of this equation", "remove it");
     }
-    let courant = *options.courant.get_or_insert(0.6);
-    let dt_s = options.dt_s.get_or_insert(AutoOr::AUTO).value();
+    if seed_pml {
+        let steps = [("dt_s", options.dt_s.is_some()), ("courant", options.courant.is_some())];
+        for (name, _) in steps.into_iter().filter(|(_, given)| *given) {
+            let found = format!("{name} with equation = \"seed-pml\"");
+            let expected = "the time step of the inversion, time.record_s";
+            report.rule(&format!("data.synthetic.{name}"), found, expected, "remove it");
+        }
+    } else {
+        options.courant.get_or_insert(0.6);
+        options.dt_s.get_or_insert(AutoOr::AUTO);
+    }
+    let (courant, dt_s) = (options.courant.unwrap_or(0.6), options.dt_s.and_then(|dt_s| dt_s.value()));
     let step = match report.clean(&["time.record_s", "data.synthetic.dt_s"]) {
+        true if seed_pml => TimeStep::StepsPerSample(1),
         true => time_step("data.synthetic.dt_s", dt_s, courant, typed.time.record_s, report)?,
         false => return None,
     };

@@ -1,7 +1,7 @@
 //! Every key refuses what it cannot mean, and the message says where, what was found and what to do.
 
 use super::super::BUILTIN_MODELS;
-use super::{SMALLEST, accepted, refused};
+use super::{SMALLEST, accepted, read, refused};
 use treewave_reversal::planner::Choice;
 
 /// Override, key that the message must name, words it must hold.
@@ -51,6 +51,12 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     ("physics.precision=f16", "physics.precision", "f32"),
     ("boundary.width_cells=201", "boundary.width_cells", "0 to 200"),
     ("boundary.width_cells=-1", "boundary.width_cells", "0 to 200"),
+    ("boundary.sides=[\"left\"]", "boundary.sides.0", "`x-min`, `x-max`, `z-min`, `z-max`"),
+    ("boundary.sides=[\"x-min\"]", "boundary.sides", "only with physics.equation = \"seed-pml\""),
+    ("boundary.reflection=1", "boundary.reflection", "above 0 and at most 0.99"),
+    ("boundary.reflection=0.1", "boundary.reflection", "only with physics.equation = \"seed-pml\""),
+    ("boundary.reference_vp_m_per_s=0", "boundary.reference_vp_m_per_s", "1 to 1000000"),
+    ("boundary.reference_vp_m_per_s=9", "boundary.reference_vp_m_per_s", "only with physics.equation = \"seed-pml\""),
     ("boundary.top=free", "boundary.top", "did you mean `free-surface`?"),
     ("time.duration_s=0", "time.duration_s", "above 0"),
     ("time.duration_s=inf", "time.duration_s", "found inf"),
@@ -87,6 +93,12 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     ("wavelet.peak_frequency_hz=0", "wavelet.peak_frequency_hz", "above 0"),
     ("wavelet.delay_s=-1", "wavelet.delay_s", "0 to 100000"),
     ("wavelet.delay_s=2", "wavelet", "peaks at 2 s, the traces end at 2 s"),
+    ("wavelet.width_samples=3", "wavelet.width_samples", "only with kind = \"ricker-samples\""),
+    ("wavelet.shift_samples=3", "wavelet.shift_samples", "only with kind = \"ricker-samples\""),
+    ("wavelet={kind=\"ricker-samples\",width_samples=3}", "wavelet", "width_samples = 30 and shift_samples = 200"),
+    ("wavelet={kind=\"ricker-samples\",width_samples=0,shift_samples=3}", "wavelet.width_samples", "above 0"),
+    ("wavelet={kind=\"ricker-samples\",width_samples=3,shift_samples=0}", "wavelet.shift_samples", "1 to"),
+    ("wavelet={kind=\"ricker-samples\",width_samples=3,shift_samples=501}", "wavelet", "the traces end at 2 s"),
     ("wavelet.amplitude=0", "wavelet.amplitude", "any other number"),
     ("wavelet.file=w.npy", "wavelet.file", "only with kind = \"file\""),
     ("wavelet.dataset=w", "wavelet.dataset", "only with kind = \"file\""),
@@ -169,6 +181,29 @@ fn every_key_refuses_what_it_cannot_mean() {
     }
 }
 
+/// What the seed paper's equation refuses: override, key, part of the message.
+const SEED_PML_REFUSALS: [(&str, &str, &str); 9] = [
+    ("physics.space_order=8", "physics.space_order", "set space_order = 2"),
+    ("physics.precision=f32", "physics.precision", "set precision = \"f64\""),
+    ("boundary.top=free-surface", "boundary.top", "leave z-min out of boundary.sides"),
+    ("time.dt_s=0.00005", "time.dt_s", "samples every step"),
+    ("stage=[{},{lowpass_hz=50}]", "stage.1.lowpass_hz", "full band"),
+    ("data.synthetic={space_order=4}", "data.synthetic.space_order", "2, the order of this equation"),
+    ("data.synthetic={dt_s=0.0001}", "data.synthetic.dt_s", "time.record_s"),
+    ("data.synthetic={courant=0.5}", "data.synthetic.courant", "time.record_s"),
+    ("wavelet.peak_frequency_hz=5", "wavelet.peak_frequency_hz", "only with kind = \"ricker\""),
+];
+
+#[test]
+fn the_seed_papers_equation_refuses_what_it_cannot_compute() {
+    let text = super::super::templates::template("three-layers").expect("a template").text;
+    for (set, key, part) in SEED_PML_REFUSALS {
+        let error = read(text, &[set]).expect_err(set);
+        let [problem] = error.problems() else { panic!("{set}: {error}") };
+        assert!(problem.key == key && problem.to_string().contains(part), "{set}: {problem}");
+    }
+}
+
 #[test]
 fn every_key_of_the_schema_has_a_refusal() {
     let schema = super::super::schema();
@@ -219,7 +254,12 @@ fn a_key_in_the_wrong_table_is_told_where_it_belongs() {
 #[test]
 fn an_unknown_key_like_no_other_lists_the_known_ones() {
     let messages = refused(SMALLEST, &["boundary.zzz=1"]);
-    assert_eq!(messages, ["--set boundary.zzz=1: boundary.zzz: unknown key; known are `top`, `width_cells`"]);
+    assert_eq!(
+        messages,
+        [
+            "--set boundary.zzz=1: boundary.zzz: unknown key; known are `reference_vp_m_per_s`, `reflection`, `sides`, `top`, `width_cells`"
+        ]
+    );
 }
 
 #[test]

@@ -36,6 +36,25 @@ fn defaults_are_those_of_the_documentation() {
 }
 
 #[test]
+fn the_three_layers_have_the_wavelet_and_the_layer_of_the_paper() {
+    let text = super::super::templates::template("three-layers").expect("a template").text;
+    let config = accepted(text, &[]);
+    let WaveletSource::Ricker { peak_frequency_hz, delay_s, amplitude } = config.wavelet else { panic!("a Ricker") };
+    for k in [0, 150, 198, 199, 230, 998] {
+        // Width 30 and shift 200 samples, amplitude 1e6; samples count from one.
+        let q = (k + 1) as f64 - 200.0;
+        let norm = 2.0 / (90.0_f64.sqrt() * std::f64::consts::PI.powf(0.25));
+        let expected = 1e6 * norm * (1.0 - q * q / 900.0) * (-q * q / 1800.0).exp();
+        let found = amplitude * treewave_core::wavelet::ricker(k as f64 * 1e-4, peak_frequency_hz, delay_s);
+        assert!((found - expected).abs() <= 1e-9 * expected.abs() + 1e-16 * 1e6, "{k}: {found} {expected}");
+    }
+    assert_eq!((config.time.samples, config.time.step), (1000, TimeStep::StepsPerSample(1)));
+    let short = accepted(text, &["boundary={width_cells=12}"]);
+    assert_eq!((short.boundary.reflection, short.boundary.reference_vp_m_per_s), (Some(0.001), Some(1000.0)));
+    assert_eq!(short.boundary.sides, config.boundary.sides);
+}
+
+#[test]
 fn written_back_and_read_again_every_configuration_is_the_same() {
     let mut texts: Vec<String> = TEMPLATES.iter().map(|template| template.text.to_string()).collect();
     texts.push(SMALLEST.into());
