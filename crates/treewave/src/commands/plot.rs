@@ -210,14 +210,16 @@ fn pulses(
     };
     let places = (column("receiver_x")?, column("receiver_z")?);
     let title = |trace: usize| match &places {
-        (Some(x), Some(z)) => format!("x = {} m, z = {} m", x[trace], z[trace]),
+        (Some(x), Some(z)) => format!("({}, {}) m", x[trace], z[trace]),
         _ => format!("trace {trace}"),
     };
+    let at = if places.0.is_some() && places.1.is_some() { ", receivers at (x, z)" } else { "" };
+    let name = format!("shot {}{at}", arguments.shot);
     let time = &array.axes[1].values;
     let step_s = time.get(1).map_or(1.0, |t| t - time[0]);
     let log = |trace: usize| {
         let values = array.values.index_axis(Dimension(0), trace).iter().copied().collect();
-        Log { title: title(trace), curves: vec![Curve { name: format!("shot {}", arguments.shot), values }] }
+        Log { title: title(trace), curves: vec![Curve { name: name.clone(), values }] }
     };
     let unit = array.units.as_deref().unwrap_or("Pa");
     let picture = Logs {

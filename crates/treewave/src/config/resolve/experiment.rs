@@ -320,7 +320,9 @@ pub(super) fn data(
     }
     let (filled, synthetic) = synthetic(options, typed, report)?;
     let same_step = time.is_some_and(|time| time.step == synthetic.step);
-    if same_step && synthetic.space_order == typed.physics.space_order {
+    // The seed paper's equation has no other order or time step.
+    let other = typed.physics.equation != Equation::SeedPml;
+    if other && same_step && synthetic.space_order == typed.physics.space_order {
         notes.push(
             "synthetic data are simulated with the order and time step of the inversion: errors of the discretisation \
              cancel and results look better than they are"

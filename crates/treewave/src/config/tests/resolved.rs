@@ -48,6 +48,7 @@ fn the_three_layers_have_the_wavelet_and_the_layer_of_the_paper() {
         let found = amplitude * treewave_core::wavelet::ricker(k as f64 * 1e-4, peak_frequency_hz, delay_s);
         assert!((found - expected).abs() <= 1e-9 * expected.abs() + 1e-16 * 1e6, "{k}: {found} {expected}");
     }
+    assert!(config.notes.is_empty(), "{:?}", config.notes);
     assert_eq!((config.time.samples, config.time.step), (1000, TimeStep::StepsPerSample(1)));
     let short = accepted(text, &["boundary={width_cells=12}"]);
     assert_eq!((short.boundary.reflection, short.boundary.reference_vp_m_per_s), (Some(0.001), Some(1000.0)));
