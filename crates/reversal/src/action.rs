@@ -54,4 +54,14 @@ pub enum Action {
         /// The slot.
         slot: Slot,
     },
+    /// Un-computes a snapshot: takes the working state, computed again up to the same step, away from what the slot keeps.
+    /// That must leave zero, bit for bit; the slot is then empty, and nothing was erased to make it so.
+    ///
+    /// The working state may also be the one that a leaf has just used up: it is at the end of the leaf.
+    Uncompute {
+        /// The step of the snapshot, and of the working state.
+        step: usize,
+        /// Where it is kept.
+        slot: Slot,
+    },
 }

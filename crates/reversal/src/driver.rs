@@ -206,6 +206,10 @@ impl<E: Evolution, S: SnapshotStore<E::State> + ?Sized> Run<'_, E, S> {
                 self.log.seconds_snapshots += began.elapsed().as_secs_f64();
             }
             Action::Discard { slot } => self.store.discard(slot)?,
+            Action::Uncompute { slot, .. } => {
+                self.store.uncompute(slot, &self.workspace.state)?;
+                self.log.seconds_snapshots += began.elapsed().as_secs_f64();
+            }
             Action::Advance { from, to } => {
                 self.advance(from..to)?;
                 self.log.seconds_advance += began.elapsed().as_secs_f64();
@@ -290,8 +294,10 @@ fn next_disk_read(window: &VecDeque<Action>) -> Option<(usize, Slot)> {
     let is_read = |action: &Action| matches!(action, Action::Restore { slot, .. } if slot.tier == Tier::Disk);
     let position = window.iter().position(is_read)?;
     let Action::Restore { step, slot: read } = window[position] else { return None };
-    let changes =
-        |action: &Action| matches!(action, Action::Store { slot, .. } | Action::Discard { slot } if *slot == read);
+    let changes = |action: &Action| match action {
+        Action::Store { slot, .. } | Action::Discard { slot } | Action::Uncompute { slot, .. } => *slot == read,
+        _ => false,
+    };
     (!window.range(..position).any(changes)).then_some((step, read))
 }
 

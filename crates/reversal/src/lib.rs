@@ -4,6 +4,8 @@
 //! - The [`reverse`] driver carries the actions out on an [`Evolution`] with a [`SnapshotStore`], and returns the misfit
 //!   and a [`Log`].
 //! - The [`Machine`] plays schedules without an evolution, refuses illegal actions, and counts.
+//! - The [`game`] module plays the same as pebbles on a row of squares: the two pebble games with their rules, and the
+//!   players that are known to be the best.
 //! - [`ReversalPlan`] chooses strategy and parameters from budgets of memory and disk, and predicts the counts.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -11,6 +13,7 @@
 pub mod action;
 pub mod driver;
 pub mod evolution;
+pub mod game;
 pub mod machine;
 pub mod planner;
 pub mod schedule;
@@ -21,8 +24,9 @@ pub use driver::{Log, ReverseError, Workspace, reverse};
 pub use evolution::{Evolution, Snapshot};
 pub use machine::{Counts, Fault, Machine, PerTier, Violation};
 pub use planner::{Choice, MemoryLimit, PlanError, PlanRequest, ReversalPlan, StepCosts};
+pub use schedule::disk_blocks::disk_period;
 pub use schedule::revolve::revolve_advances;
 pub use schedule::treeverse::treeverse_repetitions;
 pub use schedule::two_level::two_level_cost;
-pub use schedule::{Costs, MAX_STEPS, Schedule, ScheduleError, Strategy};
+pub use schedule::{Costs, DiskReads, MAX_STEPS, Schedule, ScheduleError, Strategy, Trajectory};
 pub use store::{MemoryStore, SnapshotStore, StoreError, StoreStatistics, TieredStore};

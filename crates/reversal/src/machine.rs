@@ -131,12 +131,20 @@ struct Shelf {
     held: u64,
 }
 
+/// Where the working state is.
+#[derive(Clone, Copy, Debug)]
+enum Working {
+    /// Ready to go on from this step.
+    At(usize),
+    /// A leaf that ended at this step has used it up; it can still be compared with a snapshot.
+    UsedUp(usize),
+}
+
 /// The machine, in the middle of a game.
 #[derive(Clone, Debug)]
 pub struct Machine {
     steps: usize,
-    /// `None` after a leaf.
-    working: Option<usize>,
+    working: Working,
     /// Steps still to be pulled back are those below.
     adjoint: usize,
     memory: Shelf,
@@ -147,10 +155,10 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine for an evolution of `steps` steps, its working state at step 0, with a slot of each tier and a record
-    /// for every step.
+    /// A machine for an evolution of `steps` steps, its working state at step 0, with a slot of each tier for every state
+    /// and a record for every step.
     pub fn new(steps: usize) -> Self {
-        Machine::with_limits(steps, steps, steps, steps)
+        Machine::with_limits(steps, steps + 1, steps + 1, steps)
     }
 
     /// The same with so many memory slots, disk slots and records.
@@ -158,7 +166,7 @@ impl Machine {
         let shelf = |limit| Shelf { slots: Vec::new(), limit, held: 0 };
         Machine {
             steps,
-            working: Some(0),
+            working: Working::At(0),
             adjoint: steps,
             memory: shelf(memory_slots),
             disk: shelf(disk_slots),
@@ -180,15 +188,15 @@ impl Machine {
         machine.finish()
     }
 
-    /// Back to the start of an evolution of `steps` steps, with a slot and a record for every step; keeps its memory.
+    /// Back to the start of an evolution of `steps` steps, with the limits of a new machine; keeps its memory.
     pub fn restart(&mut self, steps: usize) {
         for shelf in [&mut self.memory, &mut self.disk] {
             shelf.slots.fill(None);
-            shelf.limit = steps;
+            shelf.limit = steps + 1;
             shelf.held = 0;
         }
         self.steps = steps;
-        self.working = Some(0);
+        self.working = Working::At(0);
         self.adjoint = steps;
         self.records = steps;
         self.actions = 0;
@@ -206,6 +214,7 @@ impl Machine {
             Action::Advance { from, to } => self.advance(from, to),
             Action::Reverse { from, to } => self.reverse(from, to),
             Action::Discard { slot } => self.discard(slot),
+            Action::Uncompute { step, slot } => self.uncompute(step, slot),
         };
         result.map_err(|fault| Violation::Action { index: self.actions, action, fault })?;
         self.actions += 1;
@@ -233,7 +242,10 @@ impl Machine {
 
     /// The step of the working state; `None` once a leaf has used it up.
     pub fn working_step(&self) -> Option<usize> {
-        self.working
+        match self.working {
+            Working::At(step) => Some(step),
+            Working::UsedUp(_) => None,
+        }
     }
 
     /// The step that a slot keeps.
@@ -275,9 +287,9 @@ impl Machine {
 
     fn expect_working(&self, expected: usize) -> Result<(), Fault> {
         match self.working {
-            None => Err(Fault::UsedUp { expected }),
-            Some(found) if found != expected => Err(Fault::Elsewhere { found, expected }),
-            Some(_) => Ok(()),
+            Working::UsedUp(_) => Err(Fault::UsedUp { expected }),
+            Working::At(found) if found != expected => Err(Fault::Elsewhere { found, expected }),
+            Working::At(_) => Ok(()),
         }
     }
 
@@ -303,13 +315,18 @@ impl Machine {
         Ok(())
     }
 
-    fn restore(&mut self, step: usize, slot: Slot) -> Result<(), Fault> {
+    /// What a slot keeps, which must be that step.
+    fn kept(&mut self, step: usize, slot: Slot) -> Result<&mut Held, Fault> {
         let held = self.content(slot)?.as_mut().ok_or(Fault::Empty { slot })?;
         if held.step != step {
             return Err(Fault::OtherStep { slot, held: held.step, expected: step });
         }
-        held.used = true;
-        self.working = Some(step);
+        Ok(held)
+    }
+
+    fn restore(&mut self, step: usize, slot: Slot) -> Result<(), Fault> {
+        self.kept(step, slot)?.used = true;
+        self.working = Working::At(step);
         *self.counts.restores.of(slot.tier) += 1;
         Ok(())
     }
@@ -317,7 +334,7 @@ impl Machine {
     fn advance(&mut self, from: usize, to: usize) -> Result<(), Fault> {
         self.expect_range(from, to)?;
         self.expect_working(from)?;
-        self.working = Some(to);
+        self.working = Working::At(to);
         self.counts.advances += (to - from) as u64;
         Ok(())
     }
@@ -331,7 +348,7 @@ impl Machine {
         if to - from > self.records {
             return Err(Fault::LongLeaf { found: to - from, limit: self.records });
         }
-        self.working = None;
+        self.working = Working::UsedUp(to);
         self.adjoint = from;
         let steps = (to - from) as u64;
         self.counts.recorded += steps;
@@ -345,8 +362,20 @@ impl Machine {
         let held = self.content(slot)?.take().ok_or(Fault::Empty { slot })?;
         self.shelf(slot.tier).held -= 1;
         // a leaf that starts at the step of a slot is what the slot was kept for, even if the working state was there
-        let reversed_from = self.working.is_none() && self.adjoint == held.step;
+        let reversed_from = self.working_step().is_none() && self.adjoint == held.step;
         self.counts.unused_stores += u64::from(!held.used && !reversed_from);
+        Ok(())
+    }
+
+    fn uncompute(&mut self, step: usize, slot: Slot) -> Result<(), Fault> {
+        let (Working::At(found) | Working::UsedUp(found)) = self.working;
+        if found != step {
+            return Err(Fault::Elsewhere { found, expected: step });
+        }
+        self.kept(step, slot)?;
+        *self.content(slot)? = None;
+        self.shelf(slot.tier).held -= 1;
+        self.counts.uncomputed += 1;
         Ok(())
     }
 }

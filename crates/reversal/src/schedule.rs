@@ -11,16 +11,21 @@
 //! To add a strategy, write `schedule/<name>.rs` with a type that implements `segments::Game`, and add its
 //! variant here.
 
+mod bennett;
+pub mod disk_blocks;
+pub mod multistage;
 pub mod revolve;
 mod segments;
 mod store_all;
 pub mod treeverse;
 pub mod two_level;
 
-use crate::action::Action;
+use crate::action::{Action, Tier};
 use segments::{Segments, Tasks};
 use thiserror::Error;
 
+pub use disk_blocks::DiskReads;
+pub use multistage::Trajectory;
 pub use two_level::Costs;
 
 /// Why a strategy has no schedule.
@@ -51,6 +56,12 @@ pub enum ScheduleError {
         found: usize,
         /// Segments to reverse.
         segments: usize,
+    },
+    /// Fewer blocks than 2 are no division.
+    #[error("bennett needs at least 2 blocks, found {found}")]
+    TooFewBlocks {
+        /// Blocks given.
+        found: usize,
     },
     /// A cost is negative, infinite or not a number.
     #[error("the cost of {what} is {found}; give a finite number of at least 0")]
@@ -89,6 +100,29 @@ pub enum Strategy {
         /// What a step, a write and a read cost.
         costs: Costs,
     },
+    /// The binomial schedule with the less used positions of its stack of snapshots on disk (Stumm & Walther 2009).
+    Multistage {
+        /// Snapshots in memory.
+        memory_slots: usize,
+        /// Snapshots on disk.
+        disk_slots: usize,
+        /// Which of the optimal cuts are taken.
+        trajectory: Trajectory,
+    },
+    /// Disk without limit (Aupy, Herrmann, Hovland & Robert 2016).
+    DiskRevolve {
+        /// Snapshots in memory.
+        memory_slots: usize,
+        /// What a step, a write and a read cost.
+        costs: Costs,
+        /// How often a state on disk may be read.
+        reads: DiskReads,
+    },
+    /// Bennett's algorithm (1989): states are un-computed, never erased.
+    Bennett {
+        /// Blocks that a span is cut into, at least 2.
+        blocks: usize,
+    },
 }
 
 impl Strategy {
@@ -99,6 +133,9 @@ impl Strategy {
             Strategy::Treeverse { .. } => "treeverse",
             Strategy::Revolve { .. } => "revolve",
             Strategy::TwoLevel { .. } => "two-level",
+            Strategy::Multistage { .. } => "multistage",
+            Strategy::DiskRevolve { .. } => "disk-revolve",
+            Strategy::Bennett { .. } => "bennett",
         }
     }
 
@@ -114,7 +151,7 @@ impl Strategy {
     /// they do not fit. Store-all has one segment whatever is asked for.
     ///
     /// # Errors
-    /// No step, too many steps, an empty segment, too few slots or an impossible cost.
+    /// No step, too many steps, an empty segment, too few slots or blocks, or an impossible cost.
     pub fn schedule_in_segments(&self, steps: usize, segment_steps: usize) -> Result<Schedule, ScheduleError> {
         let segments = Segments::new(steps, if *self == Strategy::StoreAll { steps } else { segment_steps })?;
         let count = segments.count();
@@ -134,6 +171,25 @@ impl Strategy {
                 let game = two_level::TwoLevel::new(count, memory_slots, disk_slots, costs)?;
                 let disk = game.disk_slots();
                 (Box::new(Tasks::new(game, segments)), memory_slots.min(count - 1), disk)
+            }
+            Strategy::Multistage { memory_slots, disk_slots, trajectory } => {
+                let game = multistage::Multistage::new(count, memory_slots, disk_slots, trajectory)?;
+                let (memory, disk) = (game.slots(Tier::Memory), game.slots(Tier::Disk));
+                (Box::new(Tasks::new(game, segments)), memory, disk)
+            }
+            Strategy::DiskRevolve { memory_slots, costs, reads: DiskReads::Many } => {
+                let any = Strategy::TwoLevel { memory_slots, disk_slots: None, costs };
+                return any.schedule_in_segments(steps, segment_steps);
+            }
+            Strategy::DiskRevolve { memory_slots, costs, reads } => {
+                let costs = costs.of_segments(segment_steps);
+                let game = disk_blocks::DiskBlocks::new(count, memory_slots, costs, reads)?;
+                let disk = game.disk_slots();
+                (Box::new(Tasks::new(game, segments)), memory_slots.min(count - 1), disk)
+            }
+            Strategy::Bennett { blocks } => {
+                let slots = bennett::Bennett::slots(&segments, blocks);
+                (Box::new(bennett::Bennett::new(segments, blocks)?), slots, 0)
             }
         };
         Ok(Schedule { actions, steps, records: segments.longest(), memory_slots, disk_slots })

@@ -28,6 +28,17 @@ pub enum StoreError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// A state that was computed again differs from the one that was kept: the evolution does not repeat itself.
+    #[error(
+        "un-computing slot {slot:?} left {bytes} bytes that are not zero: a step computed again gave other bits, \
+         which a reversible schedule cannot do with; choose a strategy that keeps its snapshots instead"
+    )]
+    Residue {
+        /// The slot.
+        slot: Slot,
+        /// Bytes that are not zero.
+        bytes: usize,
+    },
 }
 
 /// What a store did so far.
@@ -49,6 +60,13 @@ pub trait SnapshotStore<S> {
     fn get(&mut self, slot: Slot, state: &mut S) -> Result<(), StoreError>;
     /// Empties a slot.
     fn discard(&mut self, slot: Slot) -> Result<(), StoreError>;
+    /// Takes a state away from the snapshot in a slot, bit by bit (exclusive or), which must leave zero; the slot is then empty.
+    ///
+    /// # Errors
+    /// What is left is not zero, or the store keeps its slots where nothing can be computed.
+    fn uncompute(&mut self, slot: Slot, _state: &S) -> Result<(), StoreError> {
+        Err(StoreError::Slot { slot, what: "is kept where nothing can be un-computed" })
+    }
     /// A hint that this slot will be read soon, and before it is discarded.
     fn prefetch(&mut self, slot: Slot) -> Result<(), StoreError>;
     /// What was done so far, over the life of the store.

@@ -6,6 +6,7 @@ use common::lorenz::{Back, Lorenz, Scratch, Seen, State};
 use common::strategies;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
+use treewave_reversal::game::bennett_counts;
 use treewave_reversal::{
     Action, Log, Machine, MemoryStore, ReverseError, Slot, Snapshot, SnapshotStore, StoreError, StoreStatistics,
     Strategy, Tier, TieredStore, Violation, Workspace, reverse,
@@ -130,6 +131,56 @@ fn every_schedule_gives_the_bits_of_store_all() {
 }
 
 #[test]
+fn bennett_costs_what_its_game_costs_there_and_back() {
+    for steps in [1, 2, 17, 64, 100] {
+        let lorenz = Lorenz::new(steps);
+        for blocks in [2, 3, 10] {
+            let log = scheduled(&lorenz, Strategy::Bennett { blocks }, 1).log;
+            let game = bennett_counts(steps, blocks, false);
+            assert_eq!(log.counts.advances + log.counts.recorded, 2 * game.total());
+            assert_eq!(log.counts.recorded, steps as u64);
+            // what is computed is un-computed, and no state but the initial one is ever erased
+            assert_eq!(log.counts.stores_after_initial(), game.total());
+            assert_eq!(log.counts.uncomputed, game.total());
+            assert_eq!(log.counts.peak_states(), game.peak_pebbles);
+            assert_eq!(log.recompute_factor(), 2.0 * game.total() as f64 / steps as f64);
+        }
+    }
+}
+
+#[test]
+fn an_evolution_that_does_not_repeat_itself_is_found_out_by_uncomputing() {
+    let mut lorenz = Lorenz::new(30);
+    lorenz.unsteady = true;
+    let mut store = MemoryStore::new(|| State { bytes: vec![0; 24] });
+    let (mut output, mut adjoint) = (lorenz.output(), Back::default());
+    let mut workspace = Workspace::new(&lorenz, Scratch::default());
+    let schedule = Strategy::Bennett { blocks: 3 }.schedule(30).expect("a schedule");
+    let result = reverse(&lorenz, 30, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+    let Err(ReverseError::Store(StoreError::Residue { bytes, .. })) = result else { panic!("{result:?}") };
+    assert!((1..=24).contains(&bytes), "{bytes}");
+    // a schedule with snapshots does not notice; the store is as good as new
+    let schedule = Strategy::Revolve { snapshots: 3 }.schedule(30).expect("a schedule");
+    let result = reverse(&lorenz, 30, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+    assert!(result.is_ok(), "{result:?}");
+}
+
+#[test]
+fn nothing_is_uncomputed_on_disk() {
+    let lorenz = Lorenz::new(10);
+    let memory = || MemoryStore::new(|| State { bytes: vec![0; 24] });
+    let diary = Mutex::new(Diary::default());
+    let mut store = TieredStore::new(memory(), Some(Box::new(FakeDisk(&diary))));
+    let (mut output, mut adjoint) = (lorenz.output(), Back::default());
+    let mut workspace = Workspace::new(&lorenz, Scratch::default());
+    let slot = Slot { tier: Tier::Disk, index: 0 };
+    let actions =
+        [Action::Store { step: 0, slot }, Action::Uncompute { step: 0, slot }, Action::Reverse { from: 0, to: 10 }];
+    let result = reverse(&lorenz, 10, actions, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+    assert!(matches!(result, Err(ReverseError::Store(StoreError::Slot { .. }))), "{result:?}");
+}
+
+#[test]
 fn the_log_says_what_the_machine_says() {
     let lorenz = Lorenz::new(200);
     for strategy in strategies(3, 2) {
@@ -175,7 +226,7 @@ proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config { failure_persistence: None, ..Default::default() })]
     #[test]
     fn a_damaged_schedule_is_refused_or_gives_the_same_bits(
-        strategy in 0usize..4, segment_steps in 1usize..4, first in 0usize..200, second in 0usize..200, damage in 0u8..3,
+        strategy in 0usize..9, segment_steps in 1usize..4, first in 0usize..200, second in 0usize..200, damage in 0u8..3,
     ) {
         let lorenz = Lorenz::new(25);
         let whole = strategies(3, 2)[1 + strategy].schedule_in_segments(25, segment_steps).expect("a schedule");

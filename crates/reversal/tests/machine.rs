@@ -176,6 +176,7 @@ fn the_machine_refuses_every_illegal_action() {
     let advance = |from, to| Action::Advance { from, to };
     let reverse = |from, to| Action::Reverse { from, to };
     let discard = Action::Discard { slot };
+    let uncompute = |step| Action::Uncompute { step, slot };
     assert_eq!(fault(&[store(1)]), Fault::Elsewhere { found: 0, expected: 1 });
     assert_eq!(fault(&[store(0), store(0)]), Fault::Taken { slot, held: 0 });
     assert_eq!(fault(&[Action::Store { step: 0, slot: disk }]), Fault::NoSuchSlot { slot: disk, limit: 0 });
@@ -188,6 +189,12 @@ fn the_machine_refuses_every_illegal_action() {
     assert_eq!(fault(&[reverse(0, 3)]), Fault::Order { from: 0, to: 3, adjoint: 4 });
     assert_eq!(fault(&[reverse(0, 4)]), Fault::LongLeaf { found: 4, limit: 2 });
     assert_eq!(fault(&[advance(0, 2), reverse(2, 4), advance(2, 3)]), Fault::UsedUp { expected: 2 });
+    assert_eq!(fault(&[uncompute(0)]), Fault::Empty { slot });
+    assert_eq!(fault(&[store(0), advance(0, 2), uncompute(0)]), Fault::Elsewhere { found: 2, expected: 0 });
+    assert_eq!(fault(&[store(0), advance(0, 2), uncompute(2)]), Fault::OtherStep { slot, held: 0, expected: 2 });
+    let leaf = [advance(0, 2), store(2), reverse(2, 4), uncompute(2)];
+    assert_eq!(fault(&leaf), Fault::Elsewhere { found: 4, expected: 2 });
+    assert_eq!(fault(&[store(0), advance(0, 2), restore(0), uncompute(0), restore(0)]), Fault::Empty { slot });
     let twice = [store(0), advance(0, 2), reverse(2, 4), restore(0), advance(0, 2), reverse(2, 4)];
     assert_eq!(fault(&twice), Fault::Order { from: 2, to: 4, adjoint: 2 });
 }

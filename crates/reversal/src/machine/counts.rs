@@ -45,6 +45,8 @@ pub struct Counts {
     pub unused_stores: u64,
     /// Snapshots restored.
     pub restores: PerTier,
+    /// Snapshots un-computed, each by computing its last segment again.
+    pub uncomputed: u64,
     /// Slots in use at the same time, at most.
     pub peak_slots: PerTier,
     /// Slots of both tiers in use at the same time, at most.
@@ -89,6 +91,7 @@ impl Counts {
         self.unused_stores += other.unused_stores;
         self.restores.memory += other.restores.memory;
         self.restores.disk += other.restores.disk;
+        self.uncomputed += other.uncomputed;
         self.peak_slots.memory = self.peak_slots.memory.max(other.peak_slots.memory);
         self.peak_slots.disk = self.peak_slots.disk.max(other.peak_slots.disk);
         self.peak_snapshots = self.peak_snapshots.max(other.peak_snapshots);

@@ -75,7 +75,34 @@ fn cut_length(n: usize, s: usize) -> usize {
     left_reach.min((n as u128).saturating_sub(right_start)).max(1) as usize
 }
 
-/// A span of segments that may use `slots` memory slots; with `held`, the first of them keeps its first state.
+/// Which of the optimal cuts is taken, and where the snapshots of the stack are kept.
+pub(super) trait Rule {
+    /// The length of the left part of a span of n ≥ 2 segments with s ≥ 1 slots.
+    fn cut_length(&self, n: usize, s: usize) -> usize;
+    /// The slot of a position of the stack of snapshots, the lowest one being 0.
+    fn slot(&self, position: usize) -> Slot;
+    /// Positions of the stack.
+    fn positions(&self) -> usize;
+}
+
+/// The longest left part, everything in memory.
+pub(super) struct InMemory {
+    pub(super) slots: usize,
+}
+
+impl Rule for InMemory {
+    fn cut_length(&self, n: usize, s: usize) -> usize {
+        cut_length(n, s)
+    }
+    fn slot(&self, position: usize) -> Slot {
+        Slot { tier: Tier::Memory, index: position }
+    }
+    fn positions(&self) -> usize {
+        self.slots
+    }
+}
+
+/// A span of segments that may use `slots` slots; with `held`, the first of them keeps its first state.
 /// The working state is at its start.
 #[derive(Clone)]
 pub(super) struct Span {
@@ -110,26 +137,27 @@ impl Game for Revolve {
     }
 
     fn cut(&self, span: Span, parts: &mut Vec<Task<Span>>) {
-        cut(span, self.slots, parts, |span| span);
+        cut(span, &InMemory { slots: self.slots }, parts, |span| span);
     }
 }
 
-/// Cuts a span where `all_slots` memory slots exist, for this game and for those that contain it.
-pub(super) fn cut<S>(span: Span, all_slots: usize, parts: &mut Vec<Task<S>>, as_part: impl Fn(Span) -> S) {
+/// Cuts a span by a rule, for this game and for those that contain it.
+pub(super) fn cut<S>(span: Span, rule: &impl Rule, parts: &mut Vec<Task<S>>, as_part: impl Fn(Span) -> S) {
     let Span { from, to, slots, held } = span;
-    // slots are taken and given back like a stack
-    let slot = Slot { tier: Tier::Memory, index: all_slots - slots };
+    // slots are taken and given back like a stack; the last segment of all needs none
+    let slot = || rule.slot(rule.positions() - slots);
     if to - from == 1 {
         if held {
-            parts.push(Task::Act(Action::Discard { slot }));
+            parts.push(Task::Act(Action::Discard { slot: slot() }));
         }
         parts.push(Task::Act(Action::Reverse { from, to }));
         return;
     }
+    let slot = slot();
     if !held {
         parts.push(Task::Act(Action::Store { step: from, slot }));
     }
-    let middle = from + cut_length(to - from, slots);
+    let middle = from + rule.cut_length(to - from, slots);
     parts.push(Task::Act(Action::Advance { from, to: middle }));
     parts.push(Task::Play(as_part(Span { from: middle, to, slots: slots - 1, held: false })));
     parts.push(Task::Act(Action::Restore { step: from, slot }));

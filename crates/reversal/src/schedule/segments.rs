@@ -39,13 +39,14 @@ impl Segments {
     }
 
     /// The same action with segment numbers turned into steps.
-    fn in_steps(&self, action: Action) -> Action {
+    pub(super) fn in_steps(&self, action: Action) -> Action {
         match action {
             Action::Store { step, slot } => Action::Store { step: self.start(step), slot },
             Action::Restore { step, slot } => Action::Restore { step: self.start(step), slot },
             Action::Advance { from, to } => Action::Advance { from: self.start(from), to: self.start(to) },
             Action::Reverse { from, to } => Action::Reverse { from: self.start(from), to: self.start(to) },
             Action::Discard { slot } => Action::Discard { slot },
+            Action::Uncompute { step, slot } => Action::Uncompute { step: self.start(step), slot },
         }
     }
 }

@@ -137,7 +137,9 @@ impl Game for TwoLevel {
         let in_memory =
             |from, to| Task::Play(Span::InMemory(revolve::Span { from, to, slots: self.memory_slots, held: false }));
         match span {
-            Span::InMemory(span) => revolve::cut(span, self.memory_slots, parts, Span::InMemory),
+            Span::InMemory(span) => {
+                revolve::cut(span, &revolve::InMemory { slots: self.memory_slots }, parts, Span::InMemory);
+            }
             Span::Free { from, to, depth } => {
                 if self.table.writes(depth, to - from) {
                     parts.push(Task::Act(Action::Store { step: from, slot: slot(depth) }));

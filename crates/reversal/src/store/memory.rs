@@ -70,6 +70,22 @@ impl<S: Snapshot> SnapshotStore<S> for MemoryStore<'_, S> {
         Ok(())
     }
 
+    fn uncompute(&mut self, slot: Slot, state: &S) -> Result<(), StoreError> {
+        let place = self.kept(slot)?;
+        place.full = false;
+        let mut left = 0;
+        if let Some(kept) = &mut place.state {
+            for (kept, again) in kept.parts_mut().into_iter().zip(state.parts()) {
+                // without a branch, so that it runs at the speed of memory
+                left += kept.iter_mut().zip(again).fold(0, |left, (kept, again)| {
+                    *kept ^= again;
+                    left + usize::from(*kept != 0)
+                });
+            }
+        }
+        if left == 0 { Ok(()) } else { Err(StoreError::Residue { slot, bytes: left }) }
+    }
+
     fn prefetch(&mut self, slot: Slot) -> Result<(), StoreError> {
         self.kept(slot).map(|_| ())
     }

@@ -43,6 +43,10 @@ impl<'a, S: Snapshot + 'a> SnapshotStore<S> for TieredStore<'a, S> {
         self.tier(slot)?.discard(slot)
     }
 
+    fn uncompute(&mut self, slot: Slot, state: &S) -> Result<(), StoreError> {
+        self.tier(slot)?.uncompute(slot, state)
+    }
+
     fn prefetch(&mut self, slot: Slot) -> Result<(), StoreError> {
         self.tier(slot)?.prefetch(slot)
     }

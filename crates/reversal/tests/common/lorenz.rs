@@ -58,6 +58,8 @@ pub struct Lorenz {
     pub steps: usize,
     pub parameters: [f64; 3],
     pub start: [f64; 3],
+    /// Steps change a little from call to call.
+    pub unsteady: bool,
     pub states_made: std::sync::atomic::AtomicUsize,
     pub records_made: std::sync::atomic::AtomicUsize,
 }
@@ -74,6 +76,7 @@ impl Lorenz {
             steps,
             parameters: [10.0, 28.0, 8.0 / 3.0],
             start: [1.0, 0.5, 20.0],
+            unsteady: false,
             states_made: 0.into(),
             records_made: 0.into(),
         }
@@ -179,7 +182,8 @@ impl Evolution for Lorenz {
                 seen.x[n] = x[0];
                 seen.times[n] += 1;
             }
-            state.set(self.step(x));
+            let drift = if self.unsteady { 1e-9 * work.calls.get() as f64 } else { 0.0 };
+            state.set(self.step(x).map(|x| x + drift));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 pub mod lorenz;
 
 use std::collections::HashMap;
-use treewave_reversal::{Costs, Strategy};
+use treewave_reversal::{Costs, DiskReads, Strategy, Trajectory};
 
 /// The rows of a golden file by column name; `None`, with a message, where the shared folder is absent.
 pub fn golden(name: &str) -> Option<Vec<HashMap<String, String>>> {
@@ -40,7 +40,7 @@ impl Random {
 
 pub const COSTS: Costs = Costs { advance: 1.0, adjoint: 2.0, write: 3.0, read: 2.0 };
 
-/// Every strategy with that many slots of each tier.
+/// Every strategy that any number of steps is played by in no time, with that many slots of each tier, or blocks.
 pub fn strategies(memory: usize, disk: usize) -> Vec<Strategy> {
     vec![
         Strategy::StoreAll,
@@ -48,5 +48,10 @@ pub fn strategies(memory: usize, disk: usize) -> Vec<Strategy> {
         Strategy::Revolve { snapshots: memory },
         Strategy::TwoLevel { memory_slots: memory, disk_slots: Some(disk), costs: COSTS },
         Strategy::TwoLevel { memory_slots: memory, disk_slots: None, costs: COSTS },
+        Strategy::Multistage { memory_slots: memory, disk_slots: disk, trajectory: Trajectory::Maximum },
+        Strategy::Multistage { memory_slots: memory, disk_slots: disk, trajectory: Trajectory::Revolve },
+        Strategy::DiskRevolve { memory_slots: memory, costs: COSTS, reads: DiskReads::Many },
+        Strategy::DiskRevolve { memory_slots: memory, costs: COSTS, reads: DiskReads::Periodic },
+        Strategy::Bennett { blocks: memory + 1 },
     ]
 }
