@@ -40,11 +40,12 @@ const CHEAP_DISK: &str = "costs={ advance = 100.0, pull_back = 200.0, write = 1.
 const STORE_ALL: Way = (&["strategy=store-all"], Some(false));
 const TREEVERSE: Way = (&["strategy=treeverse", "snapshots=3"], Some(false));
 const REVOLVE: Way = (&["strategy=revolve", "snapshots=3"], Some(false));
+const BENNETT: Way = (&["strategy=bennett", "blocks=5"], Some(false));
 const SPILLING: Way = (&["strategy=two-level", "memory=1 MiB", "disk=64 MiB", CHEAP_DISK], Some(true));
 const SPILLING_EVERY_STEP: Way = (&["strategy=two-level", "snapshots=2", "disk=64 MiB", CHEAP_DISK], Some(true));
 
 /// Ways that are tried on one rank.
-const WAYS: [Way; 13] = [
+const WAYS: [Way; 16] = [
     TREEVERSE,
     (&["strategy=treeverse", "snapshots=9"], Some(false)),
     REVOLVE,
@@ -58,6 +59,9 @@ const WAYS: [Way; 13] = [
     (&["strategy=two-level", "memory=1 MiB", "disk=64 MiB"], None),
     (&["strategy=auto", "memory=1 MiB", "disk=64 MiB", CHEAP_DISK], Some(true)),
     (&["strategy=auto"], Some(false)),
+    (&["strategy=bennett", "blocks=20"], Some(false)),
+    (&["strategy=bennett", "snapshots=12"], Some(false)),
+    (&["strategy=bennett", "memory=2 MiB", "segment_steps=7"], Some(false)),
 ];
 
 /// The gradient of one program, layout and way, in a file of its own; the data are simulated on that layout as well.
@@ -106,7 +110,14 @@ fn any_number_of_ranks_and_threads_gives_the_same_bits() {
     let one = Layout { ranks: 1, threads: 1 };
     let reference = gradient(&case, Path::new(PROGRAM), one, STORE_ALL, "reference");
     // The last has more ranks than shots.
-    let layouts = [(2, 1, SPILLING), (2, 2, REVOLVE), (3, 1, SPILLING_EVERY_STEP), (3, 2, TREEVERSE), (5, 1, SPILLING)];
+    let layouts = [
+        (2, 1, SPILLING),
+        (2, 2, REVOLVE),
+        (3, 1, SPILLING_EVERY_STEP),
+        (3, 2, TREEVERSE),
+        (5, 1, SPILLING),
+        (2, 1, BENNETT),
+    ];
     for (ranks, threads, way) in layouts {
         let layout = Layout { ranks, threads };
         let file = gradient(&case, Path::new(PROGRAM), layout, way, &format!("ranks-{ranks}-{threads}"));

@@ -227,6 +227,7 @@ impl ShotLoop<'_> {
             &mut c.unused_stores,
             &mut c.restores.memory,
             &mut c.restores.disk,
+            &mut c.uncomputed,
             &mut total.bytes_written,
             &mut total.bytes_read,
         ];

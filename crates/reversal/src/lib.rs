@@ -26,7 +26,7 @@ pub use machine::{Counts, Fault, Machine, PerTier, Violation};
 pub use planner::{Choice, MemoryLimit, PlanError, PlanRequest, ReversalPlan, StepCosts};
 pub use schedule::disk_blocks::disk_period;
 pub use schedule::revolve::revolve_advances;
-pub use schedule::treeverse::treeverse_repetitions;
+pub use schedule::treeverse::{treeverse_advances, treeverse_repetitions};
 pub use schedule::two_level::two_level_cost;
 pub use schedule::{Costs, DiskReads, MAX_STEPS, Schedule, ScheduleError, Strategy, Trajectory};
 pub use store::{MemoryStore, SnapshotStore, StoreError, StoreStatistics, TieredStore};

@@ -10,9 +10,11 @@
 
 mod search;
 
+use crate::game::bennett_counts;
 use crate::machine::{Counts, Machine, Violation};
 use crate::schedule::{Costs, Schedule, ScheduleError, Strategy};
 use search::Share;
+pub(crate) use search::block_numbers;
 use thiserror::Error;
 
 /// Which strategy to plan for.
@@ -29,16 +31,19 @@ pub enum Choice {
     Revolve,
     /// Snapshots in memory and on disk.
     TwoLevel,
+    /// Bennett's algorithm, one step per segment unless asked otherwise.
+    Bennett,
 }
 
 impl Choice {
     /// All choices with the names used in configuration files.
-    pub const NAMES: [(&'static str, Choice); 5] = [
+    pub const NAMES: [(&'static str, Choice); 6] = [
         ("auto", Choice::Auto),
         ("store-all", Choice::StoreAll),
         ("treeverse", Choice::Treeverse),
         ("revolve", Choice::Revolve),
         ("two-level", Choice::TwoLevel),
+        ("bennett", Choice::Bennett),
     ];
 
     /// The choice of that name.
@@ -99,8 +104,10 @@ pub struct PlanRequest {
     pub memory: MemoryLimit,
     /// The disk budget in bytes; 0 to use none.
     pub disk_bytes: u64,
-    /// Steps per segment; `None` to have them chosen (1 for treeverse and where snapshots are counted).
+    /// Steps per segment; `None` to have them chosen (1 for treeverse, bennett, and where snapshots are counted).
     pub segment_steps: Option<usize>,
+    /// Blocks of bennett; `None` for the number with the fewest evaluations among those that fit the memory.
+    pub blocks: Option<usize>,
     /// States that the disk store keeps in memory as buffers.
     pub staging_states: usize,
     /// What steps, writes and reads take.
@@ -120,6 +127,7 @@ impl PlanRequest {
             memory: MemoryLimit::Bytes(memory_bytes),
             disk_bytes: 0,
             segment_steps: None,
+            blocks: None,
             staging_states: 2,
             costs: StepCosts { advance: 1.0, record: 1.0, pull_back: 2.0, write: 1.0, read: 1.0 },
             max_recompute_factor: f64::INFINITY,
@@ -237,6 +245,7 @@ impl ReversalPlan {
             Choice::Treeverse => treeverse(request),
             Choice::Revolve => revolve(request),
             Choice::TwoLevel => two_level(request),
+            Choice::Bennett => bennett(request),
         }?;
         if plan.recompute_factor > request.max_recompute_factor {
             return Err(PlanError::Recompute {
@@ -360,6 +369,22 @@ fn two_level(request: &PlanRequest) -> Result<ReversalPlan, PlanError> {
     };
     let costs = request.costs.game();
     played(request, Strategy::TwoLevel { memory_slots, disk_slots: Some(disk_slots), costs }, segment_steps)
+}
+
+fn bennett(request: &PlanRequest) -> Result<ReversalPlan, PlanError> {
+    let share = Share::new(request);
+    let segment_steps = request.segment_steps.unwrap_or(1).min(request.steps);
+    let segments = request.steps.div_ceil(segment_steps);
+    let (records, budget) = match request.memory {
+        MemoryLimit::Bytes(budget) => (share.records(segment_steps), budget),
+        // counted in states, records come on top
+        MemoryLimit::Snapshots(snapshots) => (0, share.states(snapshots as u64)),
+    };
+    let room = budget.saturating_sub(records) / request.state_bytes;
+    let blocks = request.blocks.unwrap_or_else(|| search::bennett(segments, room));
+    let states = bennett_counts(segments, blocks, false).peak_pebbles;
+    enough("bennett", request, records.saturating_add(share.states(states)), budget)?;
+    played(request, Strategy::Bennett { blocks }, segment_steps)
 }
 
 fn enough(strategy: &'static str, request: &PlanRequest, needed: u64, budget: u64) -> Result<(), PlanError> {

@@ -8,7 +8,7 @@ use treewave_reversal::game::{
     ReversibleMove, bennett_counts,
 };
 use treewave_reversal::{
-    Action, Costs, Counts, DiskReads, Machine, Strategy, Trajectory, disk_period, revolve_advances,
+    Action, Costs, Counts, DiskReads, Machine, Strategy, Trajectory, disk_period, revolve_advances, treeverse_advances,
     treeverse_repetitions, two_level_cost,
 };
 
@@ -51,6 +51,11 @@ fn treeverse_counts_equal_those_of_the_paper() {
         let counts = play(Strategy::Treeverse { snapshots: delta }, steps);
         assert_eq!(treeverse_repetitions(steps, delta), number::<usize>(row, "tau"), "{row:?}");
         assert_eq!(counts.advances, number::<u64>(row, "forward_calls"), "{row:?}");
+        assert_eq!(treeverse_advances(steps, delta), counts.advances, "{row:?}");
+        let optima = ["optimal_advances_s_eq_delta", "optimal_advances_s_eq_delta_plus_1"];
+        for (snapshots, optimum) in [delta, delta + 1].into_iter().zip(optima) {
+            assert_eq!(revolve_advances(steps, snapshots), Some(number(row, optimum)), "{row:?}");
+        }
         assert_eq!(counts.leaves, number::<u64>(row, "grad_calls"), "{row:?}");
         assert_eq!(counts.total_forward(), number::<u64>(row, "forward_plus_grad"), "{row:?}");
         assert_eq!(counts.stores_after_initial(), number::<u64>(row, "stores"), "{row:?}");

@@ -5,9 +5,10 @@ mod common;
 use common::Random;
 use common::lorenz::{Back, Lorenz, Scratch, State};
 use std::time::Instant;
+use treewave_reversal::game::bennett_counts;
 use treewave_reversal::{
-    Choice, Log, MemoryLimit, MemoryStore, PlanError, PlanRequest, ReversalPlan, StepCosts, Strategy, Workspace,
-    reverse, revolve_advances,
+    Choice, Log, MemoryLimit, MemoryStore, PlanError, PlanRequest, ReversalPlan, ScheduleError, StepCosts, Strategy,
+    Workspace, reverse, revolve_advances,
 };
 
 const STATE: u64 = 1000;
@@ -207,4 +208,50 @@ fn planning_a_large_shot_takes_seconds() {
         // the limit of 5 s is for a quiet machine
         assert!(seconds < 25.0, "{seconds}");
     }
+}
+
+#[test]
+fn bennett_takes_the_blocks_with_the_fewest_evaluations_that_fit() {
+    for steps in [1, 2, 30, 100] {
+        for room in 2..40_u64 {
+            let request = PlanRequest { choice: Choice::Bennett, ..request(steps, RECORD + room * STATE) };
+            let all = (2..=steps.max(2)).map(|blocks| bennett_counts(steps, blocks, false));
+            let fitting = all.filter(|counts| counts.peak_pebbles <= room).map(|counts| counts.total()).min();
+            match (ReversalPlan::new(&request), fitting) {
+                (Ok(plan), Some(fewest)) => {
+                    assert_eq!(plan.counts.total_forward(), 2 * fewest, "{steps} steps, {room} states");
+                    assert!(plan.peak_memory_bytes <= RECORD + room * STATE);
+                    assert_eq!(plan.peak_memory_bytes, RECORD + plan.memory_slots as u64 * STATE);
+                    assert_eq!(run(&plan).counts, plan.counts);
+                }
+                (Err(PlanError::Memory { strategy: "bennett", needed, .. }), None) => {
+                    assert!(ReversalPlan::new(&PlanRequest { memory: MemoryLimit::Bytes(needed), ..request }).is_ok());
+                    let less = MemoryLimit::Bytes(needed - 1);
+                    assert!(ReversalPlan::new(&PlanRequest { memory: less, ..request }).is_err());
+                }
+                (plan, fewest) => panic!("{steps} steps, {room} states: {plan:?}, {fewest:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn bennett_takes_the_blocks_and_segments_that_are_asked_for() {
+    let asked = |blocks, segment_steps, memory| PlanRequest {
+        choice: Choice::Bennett,
+        blocks: Some(blocks),
+        segment_steps: Some(segment_steps),
+        memory,
+        ..request(100, 0)
+    };
+    let found = plan(&asked(5, 4, MemoryLimit::Bytes(1 << 20)));
+    assert_eq!(found.strategy, Strategy::Bennett { blocks: 5 });
+    assert_eq!((found.segment_steps, found.memory_slots), (4, bennett_counts(25, 5, false).peak_pebbles as usize));
+    assert_eq!(found.recompute_factor, 2.0 * bennett_counts(25, 5, false).total() as f64 / 25.0);
+    let states = found.memory_slots;
+    assert_eq!(plan(&asked(5, 4, MemoryLimit::Snapshots(states))).memory_slots, states);
+    let tight = ReversalPlan::new(&asked(5, 4, MemoryLimit::Snapshots(states - 1))).expect_err("too few");
+    assert!(matches!(tight, PlanError::Memory { strategy: "bennett", .. }), "{tight}");
+    let one = ReversalPlan::new(&asked(1, 4, MemoryLimit::Bytes(1 << 20))).expect_err("no division");
+    assert_eq!(one, PlanError::Schedule(ScheduleError::TooFewBlocks { found: 1 }));
 }

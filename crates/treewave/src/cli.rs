@@ -135,9 +135,9 @@ pub enum Command {
     ///
     /// Example: treewave plot runs/marmousi/run.h5 --dataset vp -o vp.png
     Plot(Plot),
-    /// Play the reversal games: counts or the list of actions
+    /// Play the reversal games: counts, the list of actions, a picture
     ///
-    /// Example: treewave pebbles --strategy revolve --steps 100 --snapshots 5 --json
+    /// Example: treewave pebbles --strategy treeverse --steps 20 --snapshots 3 --svg game.svg
     Pebbles(Pebbles),
     /// Measure the speed of the kernels next to the bandwidth of the machine
     ///
@@ -234,30 +234,83 @@ pub struct Plot {
 /// Arguments of `pebbles`.
 #[derive(Debug, Args)]
 pub struct Pebbles {
-    /// treeverse, revolve, two-level or store-all
-    #[arg(long)]
-    pub strategy: String,
+    /// treeverse, revolve, bennett, two-level, optimal-checkpoint, optimal-reversible, store-all, mixed, multistage or disk-revolve
+    #[arg(long, required_unless_present = "tradeoff", conflicts_with = "tradeoff")]
+    pub strategy: Option<String>,
     /// Steps to reverse
-    #[arg(long)]
-    pub steps: usize,
-    /// Snapshots with the initial state; for treeverse the paper's δ
+    #[arg(long, required_unless_present = "tradeoff", conflicts_with = "tradeoff")]
+    pub steps: Option<usize>,
+    /// Snapshots with the initial state; for treeverse the paper's δ, for mixed the units
     #[arg(long)]
     pub snapshots: Option<usize>,
-    /// Memory slots of two-level
+    /// Pebbles of the optimal games besides the one on the first square, instead of --snapshots
+    #[arg(long)]
+    pub pebbles: Option<usize>,
+    /// Blocks of bennett
+    #[arg(long)]
+    pub blocks: Option<usize>,
+    /// End of a reversible game; default: bennett as the paper runs it, its outermost level not un-computed
+    #[arg(long)]
+    pub end: Option<GameEnd>,
+    /// Memory slots of two-level, multistage and disk-revolve
     #[arg(long)]
     pub memory_slots: Option<usize>,
-    /// Disk slots of two-level; default: as many as are useful
+    /// Disk slots of two-level (default: as many as are useful) and multistage
     #[arg(long)]
     pub disk_slots: Option<usize>,
-    /// Costs of two-level: forward step, adjoint step with its own forward step, write, read
+    /// Costs of two-level and disk-revolve: forward step, adjoint step with its own forward step, write, read
     #[arg(long, value_delimiter = ',', value_name = "UF,UB,WD,RD")]
     pub costs: Vec<f64>,
-    /// Print one JSON object
+    /// Cuts of multistage; default: maximum
     #[arg(long)]
+    pub trajectory: Option<TrajectoryKind>,
+    /// How often disk-revolve reads a state on disk; default: many
+    #[arg(long)]
+    pub disk_reads: Option<DiskKind>,
+    /// Print one JSON object
+    #[arg(long, conflicts_with = "tradeoff")]
     pub json: bool,
     /// List the actions as well
-    #[arg(long)]
+    #[arg(long, conflicts_with = "tradeoff")]
     pub actions: bool,
+    /// Draw the game as SVG
+    #[arg(long, value_name = "FILE.svg", conflicts_with = "tradeoff")]
+    pub svg: Option<PathBuf>,
+    /// Draw the game as PNG; with --tradeoff the figure, and a CSV file of its numbers beside it (or that alone)
+    #[arg(short, value_name = "FILE.png")]
+    pub o: Option<PathBuf>,
+    /// Space against allowed time of Treeverse, Revolve, Bennett and two-level for up to 1e8 steps
+    #[arg(long)]
+    pub tradeoff: bool,
+}
+
+/// When a reversible game ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GameEnd {
+    /// When the last square is first occupied
+    Reached,
+    /// When only the first and the last square are occupied
+    Clean,
+}
+
+/// The cuts of multistage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TrajectoryKind {
+    /// The longest left parts
+    Maximum,
+    /// Those of the program of Griewank and Walther
+    Revolve,
+}
+
+/// How disk-revolve reads the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DiskKind {
+    /// Each state as often as is useful
+    Many,
+    /// Each state once, the best blocks
+    Once,
+    /// Each state once, blocks of equal length
+    Periodic,
 }
 
 /// Arguments of `bench`.

@@ -1,24 +1,31 @@
-//! Pictures: models, gradients, gathers, convergence curves and velocity logs as PNG.
+//! Pictures: models, gradients, gathers, convergence curves, velocity logs and pebble games as PNG.
 //!
 //! Every function takes plain data and returns a [`Picture`], which is written to a file or embedded in a report.
-//! [`panels`] draws arrays as colours; [`convergence`], [`logs`] and, for all else, [`lines`] draw curves.
+//! [`panels`] draws arrays as colours; [`convergence`], [`logs`], [`tradeoff`] and, for all else, [`lines`] draw curves. Games of
+//! [`pebbles`] are a [`Drawing`], which can be written as SVG as well.
 //!
 //! The lettering is DejaVu Sans, embedded in the program, so that pictures look the same on every machine.
 
 mod canvas;
 mod colour;
 mod convergence;
+mod drawing;
 mod frame;
 mod lines;
 mod logs;
 mod panels;
+mod pebbles;
 mod ticks;
+mod tradeoff;
 
 pub use colour::{ColourMap, ColourScale, Limits};
 pub use convergence::{Convergence, convergence};
+pub use drawing::Drawing;
 pub use lines::{LineAxis, Lines, Series, lines};
 pub use logs::{Curve, Log, Logs, logs};
 pub use panels::{Axis, Panel, panels};
+pub use pebbles::{LARGEST_BOARD, PebbleGame, PebbleRow, pebbles};
+pub use tradeoff::{SpaceOfSize, SpaceTime, tradeoff};
 
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -28,6 +35,8 @@ use thiserror::Error;
 pub enum PlotError {
     #[error("there is nothing to draw: {what}")]
     Empty { what: String },
+    #[error("{what} is {found} long, a picture shows up to {expected}")]
+    TooLong { what: String, found: usize, expected: usize },
     #[error("{what} has {found} values, expected {expected}")]
     Length { what: String, found: usize, expected: usize },
     #[error("the colour limits of `{label}` are {low} and {high}; they must be finite and growing")]
@@ -99,15 +108,7 @@ impl Picture {
     /// # Errors
     /// What the file system says, with the path.
     pub fn save(&self, path: &Path) -> Result<(), PlotError> {
-        let bytes = self.png()?;
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{}.tmp", std::process::id()));
-        let temporary = PathBuf::from(name);
-        std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path)).map_err(|source| {
-            // The temporary file may not exist; what matters is the first failure.
-            let _ = std::fs::remove_file(&temporary);
-            PlotError::Write { path: path.to_owned(), source }
-        })
+        save(path, &self.png()?)
     }
 
     /// The colours in use and the index of each pixel's colour, if a palette can hold them.
@@ -125,6 +126,21 @@ impl Picture {
         }
         Some((colours, indices))
     }
+}
+
+/// Writes a file, complete or not at all: first under a temporary name, then renamed.
+///
+/// # Errors
+/// What the file system says, with the path.
+pub fn save(path: &Path, bytes: &[u8]) -> Result<(), PlotError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = PathBuf::from(name);
+    std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path)).map_err(|source| {
+        // The temporary file may not exist; what matters is the first failure.
+        let _ = std::fs::remove_file(&temporary);
+        PlotError::Write { path: path.to_owned(), source }
+    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub fn log_json(log: &Log, plan: &ReversalPlan) -> Value {
         "stores_disk": c.stores.disk,
         "restores_memory": c.restores.memory,
         "restores_disk": c.restores.disk,
+        "uncomputed": c.uncomputed,
         "peak_slots_memory": c.peak_slots.memory,
         "peak_slots_disk": c.peak_slots.disk,
         "peak_records": c.peak_records,

@@ -92,12 +92,14 @@ pub fn plan_bytes(
         memory: reversal.memory,
         disk_bytes: reversal.disk_bytes,
         segment_steps: reversal.segment_steps,
+        blocks: reversal.blocks,
         staging_states: STAGING_STATES,
         costs,
         max_recompute_factor: f64::INFINITY,
     };
     ReversalPlan::new(&request).map_err(|error| {
         let advice = match error {
+            PlanError::Memory { strategy: "bennett", .. } => "; see [reversal] memory, snapshots and blocks",
             PlanError::Memory { .. } => "; see [reversal] memory and snapshots",
             PlanError::Disk { .. } => "; see [reversal] disk",
             _ => "",

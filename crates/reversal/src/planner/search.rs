@@ -1,6 +1,7 @@
 //! How to share a memory budget between the records of a segment and the snapshots.
 
 use super::PlanRequest;
+use crate::game::{BennettCounts, bennett_counts};
 use crate::schedule::revolve::{binomial_reach, first_step_advances, revolve_advances};
 use crate::schedule::two_level::rough_cost;
 
@@ -71,6 +72,24 @@ pub(super) fn revolve(request: &PlanRequest, budget: u64) -> (usize, usize) {
         }
     }
     (best.1, best.2)
+}
+
+/// The number of blocks with the fewest evaluations among those that need at most `room` states; where none does, the one
+/// with the fewest states.
+pub(super) fn bennett(segments: usize, room: u64) -> usize {
+    let measured = block_numbers(segments).map(|blocks| (bennett_counts(segments, blocks, false), blocks));
+    let order = |(counts, blocks): &(BennettCounts, usize)| {
+        let states = counts.peak_pebbles;
+        (states.max(room), if states <= room { counts.total() } else { 0 }, *blocks)
+    };
+    measured.min_by_key(order).map_or(2, |(_, blocks)| blocks)
+}
+
+/// The numbers of blocks that make a difference: all small ones, and of the others one for each length of block.
+pub(crate) fn block_numbers(segments: usize) -> impl Iterator<Item = usize> {
+    let root = segments.isqrt();
+    let large = (1..=root).map(move |length| segments.div_ceil(length));
+    (2..=root + 1).chain(large.filter(move |&blocks| blocks > root + 1))
 }
 
 /// Numbers of memory slots that are compared for the two-level game.

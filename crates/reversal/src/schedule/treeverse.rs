@@ -20,12 +20,64 @@ use super::ScheduleError;
 use super::revolve::binomial_reach;
 use super::segments::{Game, Task};
 use crate::action::{Action, Slot, Tier};
+use std::collections::HashMap;
 
 /// The smallest number of repetitions τ ≥ 1 with η(τ, δ) ≥ `steps`, for `snapshots` = δ ≥ 1 besides the initial state.
 ///
 /// For δ = 0, where only η = 1 can be reached, τ = 1.
 pub fn treeverse_repetitions(steps: usize, snapshots: usize) -> usize {
     if snapshots == 0 { 1 } else { binomial_reach(steps, snapshots).0.max(1) }
+}
+
+/// The number of advances of the walk over `steps` steps with `snapshots` = δ ≥ 1 besides the initial state, without
+/// walking.
+///
+/// ```
+/// assert_eq!(treewave_reversal::treeverse_advances(20, 3), 45);
+/// ```
+pub fn treeverse_advances(steps: usize, snapshots: usize) -> u64 {
+    let snapshots = snapshots.clamp(1, steps.max(1));
+    let repetitions = treeverse_repetitions(steps, snapshots);
+    span_advances(steps, snapshots, repetitions, &mut HashMap::new())
+}
+
+/// The advances of a span, by its length, δ and τ.
+fn span_advances(
+    length: usize,
+    snapshots: usize,
+    repetitions: usize,
+    known: &mut HashMap<(usize, usize, usize), u64>,
+) -> u64 {
+    if repetitions == 1 && length <= snapshots + 1 {
+        // every cut is after one step
+        return length.saturating_sub(1) as u64;
+    }
+    if snapshots == 1 {
+        // every cut is before the last step
+        return (length * (length - 1) / 2) as u64;
+    }
+    if let Some(&advances) = known.get(&(length, snapshots, repetitions)) {
+        return advances;
+    }
+    // the parts on one side one after the other, those on the other side by themselves: as deep as the smaller of δ and τ
+    let (mut advances, mut part, mut delta, mut tau) = (0, length, snapshots, repetitions);
+    loop {
+        let span = Span { from: 0, to: part, snapshots: delta, repetitions: tau, depth: 0, fresh: true };
+        let middle = cut_position(&span);
+        if middle >= part {
+            break;
+        }
+        advances += middle as u64;
+        if snapshots < repetitions {
+            advances += span_advances(part - middle, delta - 1, tau, known);
+            (part, tau) = (middle, tau - 1);
+        } else {
+            advances += span_advances(middle, delta, tau - 1, known);
+            (part, delta) = (part - middle, delta - 1);
+        }
+    }
+    known.insert((length, snapshots, repetitions), advances);
+    advances
 }
 
 /// A span of segments whose first state is the working state (`fresh`) or is kept in the slot `depth`.

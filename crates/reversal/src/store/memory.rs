@@ -76,11 +76,12 @@ impl<S: Snapshot> SnapshotStore<S> for MemoryStore<'_, S> {
         let mut left = 0;
         if let Some(kept) = &mut place.state {
             for (kept, again) in kept.parts_mut().into_iter().zip(state.parts()) {
-                // without a branch, so that it runs at the speed of memory
-                left += kept.iter_mut().zip(again).fold(0, |left, (kept, again)| {
+                // counted only if there is something to count, so that it runs at the speed of memory
+                let any = kept.iter_mut().zip(again).fold(0, |any, (kept, again)| {
                     *kept ^= again;
-                    left + usize::from(*kept != 0)
+                    any | *kept
                 });
+                left += if any == 0 { 0 } else { kept.iter().filter(|&&byte| byte != 0).count() };
             }
         }
         if left == 0 { Ok(()) } else { Err(StoreError::Residue { slot, bytes: left }) }

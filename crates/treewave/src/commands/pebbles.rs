@@ -1,89 +1,89 @@
-//! `treewave pebbles`: the reversal games, played.
+//! `treewave pebbles`: the reversal games, played, counted and drawn.
 
-use serde_json::json;
-use treewave_reversal::{Action, Costs, Machine, Strategy, Tier};
+mod board;
+mod game;
+mod tradeoff;
+
+use std::path::Path;
+
+use treewave_cluster::Failure;
 
 use super::{Outcome, print_json};
 use crate::cli::Pebbles;
-use crate::study::misconfigured;
+use crate::plot::{PlotError, pebbles, save};
+use crate::study::{misconfigured, unwritable};
+use game::Game;
 
 /// Carries the verb out.
 ///
 /// # Errors
-/// Code 2 for an unknown strategy or parameters that do not fit it.
+/// Code 2 for an unknown strategy or parameters that do not fit it, 5 for a picture that cannot be written.
 pub fn run(arguments: &Pebbles) -> Outcome {
-    let (strategy, costs) = strategy(arguments)?;
-    let schedule = strategy.schedule(arguments.steps).map_err(misconfigured)?;
-    let mut actions = Vec::new();
-    let listed = schedule.inspect(|&action| {
-        if arguments.actions {
-            actions.push(action);
+    if let Some(file) = &arguments.o {
+        let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_lowercase();
+        let known: &[&str] = if arguments.tradeoff { &["png", "csv"] } else { &["png"] };
+        if !known.contains(&ending.as_str()) {
+            return Err(misconfigured(format!(
+                "-o {}: the name of the file must end in .{}",
+                file.display(),
+                known.join(" or .")
+            )));
         }
-    });
-    let counts = Machine::play(arguments.steps, listed);
-    let counts = counts.expect("schedules of strategies are legal");
-    let mut object = json!({
-        "strategy": strategy.name(),
-        "steps": arguments.steps,
-        "advances": counts.advances,
-        "total_forward": counts.total_forward(),
-        "reverse_steps": counts.pulled_back,
-        "peak_states": counts.peak_states(),
-        "stores": counts.stores_after_initial(),
-        "restores": counts.restores.total(),
-        "stores_disk": counts.stores.disk,
-        "restores_disk": counts.restores.disk,
-    });
-    if let Some(costs) = costs {
-        object["cost"] = json!(counts.cost(&costs));
     }
+    if arguments.tradeoff { tradeoff::run(arguments) } else { play(arguments) }
+}
+
+fn play(arguments: &Pebbles) -> Outcome {
+    let game = Game::new(arguments)?;
+    // drawn first: a game that is too large for a picture is refused before anything is printed
+    if arguments.o.is_some() || arguments.svg.is_some() {
+        let drawing = pebbles(&game.board(&counted_title(&game)?)).map_err(refused)?;
+        if let Some(file) = &arguments.o {
+            drawing.picture().save(file).map_err(refused)?;
+        }
+        if let Some(file) = &arguments.svg {
+            save(file, drawing.svg().as_bytes()).map_err(refused)?;
+        }
+    }
+    let mut object = game.counts()?;
     if arguments.json {
         if arguments.actions {
-            object["actions"] = actions.iter().map(|action| json!(line(action))).collect();
+            object["actions"] = game.lines().collect();
         }
         print_json(&object);
-    } else {
-        actions.iter().for_each(|action| println!("{}", line(action)));
-        for (key, value) in object.as_object().expect("it was made as an object") {
-            println!("{key:15} {}", value.to_string().trim_matches('"'));
-        }
+        return Ok(0);
+    }
+    if arguments.actions {
+        game.lines().for_each(|line| println!("{line}"));
+    }
+    for (key, value) in object.as_object().expect("it was made as an object") {
+        println!("{key:15} {}", value.to_string().trim_matches('"'));
     }
     Ok(0)
 }
 
-fn strategy(arguments: &Pebbles) -> Result<(Strategy, Option<Costs>), treewave_cluster::Failure> {
-    let snapshots = || {
-        let missing = || misconfigured(format!("--strategy {} needs --snapshots", arguments.strategy));
-        arguments.snapshots.ok_or_else(missing)
+/// What is written above a picture.
+fn counted_title(game: &Game) -> Result<String, Failure> {
+    let counts = game.counts()?;
+    let of = |key: &str| counts[key].as_u64().unwrap_or_default();
+    let moves = if game.is_reversible() {
+        format!("{} puts, {} removals", of("advances"), of("reverse_steps"))
+    } else {
+        format!("{} advances", of("advances"))
     };
-    Ok(match arguments.strategy.as_str() {
-        "store-all" => (Strategy::StoreAll, None),
-        "treeverse" => (Strategy::Treeverse { snapshots: snapshots()? }, None),
-        "revolve" => (Strategy::Revolve { snapshots: snapshots()? }, None),
-        "two-level" => {
-            let [advance, adjoint, write, read] = arguments.costs[..] else {
-                return Err(misconfigured("--strategy two-level needs --costs UF,UB,WD,RD (four numbers)"));
-            };
-            let missing = || misconfigured("--strategy two-level needs --memory-slots");
-            let memory_slots = arguments.memory_slots.ok_or_else(missing)?;
-            let costs = Costs { advance, adjoint, write, read };
-            (Strategy::TwoLevel { memory_slots, disk_slots: arguments.disk_slots, costs }, Some(costs))
-        }
-        other => {
-            let known = "treeverse, revolve, two-level and store-all";
-            return Err(misconfigured(format!("there is no strategy {other:?}; there are {known}")));
-        }
-    })
+    Ok(format!("{}: {moves}, {} states", game.title(), of("peak_states")))
 }
 
-/// An action in words.
-fn line(action: &Action) -> String {
-    let tier = |tier| if tier == Tier::Memory { "memory" } else { "disk" };
-    match *action {
-        Action::Store { step, slot } => format!("store {step} {} {}", tier(slot.tier), slot.index),
-        Action::Restore { step, slot } => format!("restore {step} {} {}", tier(slot.tier), slot.index),
-        Action::Advance { from, to } => format!("advance {from} {to}"),
-        Action::Reverse { from, to } => format!("reverse {from} {to}"),
-        Action::Discard { slot } => format!("discard {} {}", tier(slot.tier), slot.index),
+/// A picture that cannot be: too large, or not to be written there.
+fn refused(error: PlotError) -> Failure {
+    match error {
+        PlotError::Write { .. } => unwritable(error),
+        PlotError::TooLong { .. } => misconfigured(format!("{error}; play fewer steps, or leave out -o and --svg")),
+        _ => misconfigured(error),
     }
+}
+
+/// The file beside another one, with another ending.
+fn beside(file: &Path, ending: &str) -> std::path::PathBuf {
+    file.with_extension(ending)
 }

@@ -178,6 +178,8 @@ pub struct Reversal {
     pub scratch: PathBuf,
     /// Steps between neighbouring states that can be stored; `None`: chosen by the planner.
     pub segment_steps: Option<usize>,
+    /// Blocks of bennett; `None`: chosen by the planner.
+    pub blocks: Option<usize>,
     /// Costs to plan with; `None`: measured.
     pub costs: Option<StepCosts>,
 }

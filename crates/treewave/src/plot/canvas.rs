@@ -14,17 +14,17 @@ pub(super) const GRID: Rgb = [224, 224, 224];
 static FONT: &[u8] = include_bytes!("../../assets/DejaVuSans-subset.ttf");
 
 /// Height of a capital letter over the size of the font.
-const CAP_HEIGHT: f32 = 0.729;
+pub(super) const CAP_HEIGHT: f32 = 0.729;
 
 /// Steps of the smoothing of edges: few, so that most pictures fit a palette.
 const SHADES: f32 = 12.0;
 
 /// Where a text sits: the share of its width and of its capital height that lies before the given point.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Anchor(pub f64, pub f64);
 
 /// How a text is set.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Lettering {
     pub size: f64,
     pub colour: Rgb,

@@ -329,3 +329,58 @@ fn lines_leave_out_what_an_axis_cannot_show_and_refuse_to_draw_nothing() {
     assert!(matches!(lines(&some_lines(vec![[1.0, -1.0]])), Err(PlotError::Empty { .. })));
     assert!(matches!(lines(&Lines { series: vec![], ..some_lines(vec![]) }), Err(PlotError::Empty { .. })));
 }
+
+fn small_game() -> PebbleGame {
+    let row = |placed, removed: &[usize], standing: &[usize], painted_from| PebbleRow {
+        placed,
+        removed: removed.to_vec(),
+        standing: standing.to_vec(),
+        painted_from,
+    };
+    PebbleGame {
+        title: "a game of 2 < 3 & more".to_string(),
+        squares: 3,
+        rows: vec![row(None, &[], &[0], 3), row(Some(1), &[], &[0], 3), row(Some(2), &[1], &[0], 2)],
+    }
+}
+
+#[test]
+fn a_drawing_shows_the_same_in_pixels_and_as_svg() {
+    let drawing = pebbles(&small_game()).unwrap();
+    let (picture, svg) = (drawing.picture(), drawing.svg());
+    assert!(svg.contains(&format!("width=\"{}\" height=\"{}\"", picture.width(), picture.height())));
+    assert!(svg.contains("a game of 2 &lt; 3 &amp; more"));
+    // one painted square on the board, one in the legend, and the flag
+    let painted: Vec<&str> = svg.lines().filter(|line| line.contains("#e86a5c")).collect();
+    assert_eq!(painted.len(), 3);
+    for colour in [[176, 176, 176], [232, 106, 92], [96, 96, 96], [0, 0, 0]] {
+        let hex = format!("#{:02x}{:02x}{:02x}", colour[0], colour[1], colour[2]);
+        assert!(svg.contains(&hex) && count(&picture, colour) > 20, "{hex}");
+    }
+}
+
+#[test]
+fn a_game_that_no_picture_can_hold_is_refused() {
+    let none = PebbleGame { rows: Vec::new(), ..small_game() };
+    assert!(matches!(pebbles(&none), Err(PlotError::Empty { .. })));
+    let wide = PebbleGame { squares: LARGEST_BOARD.0 + 1, ..small_game() };
+    assert!(matches!(pebbles(&wide), Err(PlotError::TooLong { found: 401, expected: 400, .. })));
+    let long = PebbleGame { rows: vec![PebbleRow::default(); LARGEST_BOARD.1 + 1], ..small_game() };
+    assert!(matches!(pebbles(&long), Err(PlotError::TooLong { found: 4001, .. })));
+}
+
+#[test]
+fn a_trade_off_with_curves_of_different_lengths_is_refused() {
+    let size = SpaceOfSize {
+        name: "10²".into(),
+        bennett: vec![9.0, 8.0],
+        treeverse: vec![4.0, 3.0],
+        revolve: vec![4.0; 2],
+        formula: [vec![9.0; 2], vec![4.0; 2]],
+    };
+    let whole = SpaceTime { time: vec![2.0, 3.0], sizes: vec![size], with_disk: vec![3.0, 2.0] };
+    assert!(tradeoff(&whole).is_ok());
+    let short = SpaceTime { with_disk: vec![3.0], ..whole.clone() };
+    assert!(matches!(tradeoff(&short), Err(PlotError::Length { found: 1, expected: 2, .. })));
+    assert!(matches!(tradeoff(&SpaceTime { sizes: Vec::new(), ..whole }), Err(PlotError::Empty { .. })));
+}

@@ -34,14 +34,18 @@ pub struct Reversal {
     pub disk: Bytes,
     /// Directory of the spill file; $NAME is replaced by the environment variable ($TMPDIR: or the system's directory).
     pub scratch: String,
-    /// Number of snapshots in memory, the initial state included, instead of `memory`; of treeverse, revolve and two-level.
+    /// Number of snapshots in memory, the initial state included, instead of `memory`; of all strategies but auto and store-all.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub snapshots: Option<usize>,
-    /// Steps between neighbouring states that can be stored; default: 1 with `snapshots` and for treeverse, else what costs least.
+    /// Steps between neighbouring states that can be stored; default: 1 with `snapshots`, for treeverse and for bennett, else what costs least.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub segment_steps: Option<usize>,
+    /// Blocks that bennett cuts a span into; default: the number with the fewest evaluations that fits the memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 1_000_000))]
+    pub blocks: Option<usize>,
     /// Costs to plan with; default: measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub costs: Option<Costs>,
@@ -56,6 +60,7 @@ impl Strategy {
             Strategy::Treeverse => Choice::Treeverse,
             Strategy::Revolve => Choice::Revolve,
             Strategy::TwoLevel => Choice::TwoLevel,
+            Strategy::Bennett => Choice::Bennett,
         }
     }
 }
@@ -69,6 +74,7 @@ impl Default for Reversal {
             scratch: "$TMPDIR".into(),
             snapshots: None,
             segment_steps: None,
+            blocks: None,
             costs: None,
         }
     }
@@ -88,6 +94,8 @@ pub enum Strategy {
     Revolve,
     /// Snapshots in memory and on disk (Herrmann and Pallez 2020).
     TwoLevel,
+    /// States are un-computed, never erased (Bennett 1989): more steps than any other, to compare with.
+    Bennett,
 }
 
 /// Costs that a reversal is planned with, in one unit of the user's choice.

@@ -19,15 +19,19 @@ pub(super) fn reversal(typed: &mut FileConfig, around: &Surroundings, report: &m
         let advice = "set disk, e.g. \"50 GiB\", or use strategy = \"revolve\"";
         report.rule("reversal.disk", "0 with strategy = \"two-level\"", "disk space for its snapshots", advice);
     }
-    let counted = matches!(reversal.strategy, Strategy::Treeverse | Strategy::Revolve | Strategy::TwoLevel);
+    let counted = !matches!(reversal.strategy, Strategy::Auto | Strategy::StoreAll);
     if reversal.snapshots.is_some() && !counted && report.clean(&["reversal.strategy"]) {
         let found = "snapshots with a strategy that does not count them";
-        let expected = "strategy = \"treeverse\", \"revolve\" or \"two-level\"";
+        let expected = "strategy = \"treeverse\", \"revolve\", \"two-level\" or \"bennett\"";
         report.rule("reversal.snapshots", found, expected, "choose one of them, or give memory instead");
     }
     if reversal.strategy == Strategy::StoreAll && reversal.segment_steps.is_some() {
         let found = "segment_steps with strategy = \"store-all\"";
         report.rule("reversal.segment_steps", found, "another strategy", "remove it: every step is recorded");
+    }
+    if reversal.strategy != Strategy::Bennett && reversal.blocks.is_some() && report.clean(&["reversal.strategy"]) {
+        let found = "blocks with a strategy that has none";
+        report.rule("reversal.blocks", found, "strategy = \"bennett\"", "choose it, or remove blocks");
     }
     let scratch = expand(&reversal.scratch, around, report)?;
     reversal.scratch = scratch;
@@ -49,6 +53,7 @@ pub(super) fn reversal(typed: &mut FileConfig, around: &Surroundings, report: &m
         disk_bytes: disk_bytes?,
         scratch,
         segment_steps: reversal.segment_steps,
+        blocks: reversal.blocks,
         costs,
     })
 }

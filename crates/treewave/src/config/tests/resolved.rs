@@ -132,6 +132,8 @@ fn snapshots_replace_the_memory_budget_and_recording_costs_what_a_step_costs() {
     let costs = "reversal.costs={advance=2,pull_back=3,write=4,read=5}";
     let reversal = accepted(SMALLEST, &["reversal.strategy=revolve", "reversal.snapshots=5", costs]).reversal;
     assert_eq!((reversal.memory, reversal.segment_steps), (MemoryLimit::Snapshots(5), None));
+    let bennett = accepted(SMALLEST, &["reversal.strategy=bennett", "reversal.blocks=20"]).reversal;
+    assert_eq!((bennett.strategy, bennett.blocks, reversal.blocks), (Choice::Bennett, Some(20), None));
     let expected = StepCosts { advance: 2.0, record: 2.0, pull_back: 3.0, write: 4.0, read: 5.0 };
     assert_eq!(reversal.costs, Some(expected));
 }
