@@ -1,7 +1,7 @@
 //! The adjoint is the transpose, the tangent the derivative, of the very program that runs.
 
-use treewave_autodiff::Dual;
-use treewave_core::{Grid, Shot, Wavelet};
+use treewave_autodiff::{Dual, Var, gradient};
+use treewave_core::{Grid, Real, Shot, Wavelet};
 use treewave_kernels::{Path, RowKernels, Simd};
 use treewave_reversal::Evolution;
 use treewave_wave::{Acoustic, AcousticOptions, AcousticShot, Boundary, Parallelism, Top, time::stable_dt_s};
@@ -162,6 +162,30 @@ fn dual_numbers_give_the_hand_written_tangent_and_gradient() {
         let (gradient, _) = case.transpose(&plain, &weights);
         let error = relative(dot(&dual, &weights), dot(&dvp, &gradient));
         assert!(error <= 1e-12, "{name}: {error:e}");
+    }
+}
+
+#[test]
+fn the_tape_gives_every_entry_of_the_hand_written_gradient() {
+    type V = Var<f64>;
+    for (dims, order, top) in [(2, 8, Top::Absorbing), (2, 4, Top::FreeSurface), (3, 2, Top::Absorbing)] {
+        // A tape holds every operation of a run, so it is a short one.
+        let case = Case { steps: if dims == 2 { 60 } else { 24 }, ..case(dims, order, top) };
+        let weights = noise(13, case.samples());
+        let kernels = RowKernels::<V>::baseline(order / 2, dims);
+        let functional = |vp: &[V]| {
+            let acoustic = Acoustic::new(&case.grid, vp, case.options.clone(), kernels).unwrap();
+            let shot = AcousticShot::new(&acoustic, &case.shot, &case.wavelet, case.steps, case.steps_per_sample);
+            let traces = shot.simulate_scalars().unwrap();
+            traces.iter().zip(&weights).fold(V::ZERO, |sum, (&trace, &w)| sum + trace * V::from_f64(w))
+        };
+        let tape = gradient(functional, &case.vp);
+        let (by_hand, _) = case.transpose(&case.acoustic(), &weights);
+        let size = by_hand.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
+        assert!(size > 0.0 && tape.usage.operations > 1_000_000);
+        for (t, g) in tape.gradient.iter().zip(&by_hand) {
+            assert!((t - g).abs() <= 1e-12 * size, "{dims}-D order {order} {top:?}: {t:e} {g:e}");
+        }
     }
 }
 
