@@ -50,11 +50,13 @@ fn relative(found: &[f64], expected: &[f64]) -> f64 {
 }
 
 #[test]
-fn the_papers_example_has_the_reference_gradients_by_treeverse_and_by_revolve() {
+fn the_papers_example_has_the_reference_gradients_by_treeverse_revolve_and_bennett() {
     let case = three_layers();
     let treeverse = gradient(&case, Layout { ranks: 1, threads: 2 }, "treeverse", &[]);
     let revolve = gradient(&case, ONE, "revolve", &["--set", "reversal.strategy=revolve"]);
     assert!(treeverse == revolve, "treeverse and revolve differ");
+    let bennett = gradient(&case, ONE, "bennett", &["--set=reversal={strategy=\"bennett\",blocks=20}"]);
+    assert!(treeverse == bennett, "treeverse and bennett differ");
     let file = case.path("treeverse").join("gradient.h5");
     let log = hdf5::File::open(&file).and_then(|f| f.attr("log")?.read_scalar::<hdf5::types::VarLenUnicode>());
     assert!(log.expect("the log is there").contains("\"strategy\":\"treeverse\""));
@@ -90,6 +92,7 @@ fn every_strategy_any_threads_and_ranks_give_the_same_bits() {
         "--set=reversal={strategy=\"revolve\",snapshots=4,segment_steps=3}",
         "--set=reversal={strategy=\"revolve\",memory=\"700 kB\"}",
         "--set=reversal={strategy=\"two-level\",snapshots=2,disk=\"20 MB\"}",
+        "--set=reversal={strategy=\"bennett\",blocks=4}",
         "--set=reversal={strategy=\"auto\",memory=\"700 kB\",disk=\"20 MB\"}",
     ];
     for (i, strategy) in strategies.into_iter().enumerate() {

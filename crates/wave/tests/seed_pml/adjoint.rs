@@ -1,6 +1,6 @@
 //! The program is the scheme, the adjoint its transpose, the tangent its derivative; whatever the layer.
 
-use treewave_autodiff::{Dual, Var, gradient};
+use treewave_autodiff::{Dual, Tape, Var};
 use treewave_core::Real;
 use treewave_kernels::{Path, SeedKernels};
 use treewave_wave::seed_pml::{SeedPml, SeedPmlOptions, SeedPmlShot, squared_difference};
@@ -190,6 +190,53 @@ fn every_entry_of_the_gradients_is_the_derivative_by_dual_numbers() {
         assert!(largest > 0.0);
         for (i, (f, g)) in found.iter().zip(gradient).enumerate() {
             assert!((f - g).abs() <= ROUND_OFF * largest, "part {part}, entry {i}: {f:e} {g:e}");
+        }
+    }
+}
+
+#[test]
+fn every_entry_of_the_gradients_is_the_derivative_by_tape() {
+    for case in cases() {
+        let (n, plain) = (case.points(), case.program());
+        let shot = case.shot(&plain);
+        let (traces, _) = shot.simulate().unwrap();
+        let size = traces.iter().fold(0.0_f64, |a, b| a.max(b.abs()));
+        let target: Vec<f64> = noise(17, traces.len()).iter().map(|x| size * x).collect();
+        let mut residual = vec![0.0; traces.len()];
+        let value = squared_difference(&traces, &target, &mut residual);
+        let adjoint = transpose(&case, &plain, &residual, &vec![0.0; n]);
+
+        let mut tape = Tape::<f64>::start();
+        let mut variables =
+            |values: &[f64]| -> Vec<Var<f64>> { values.iter().map(|&value| tape.variable(value)).collect() };
+        let (c2, wavelet) = (variables(&case.c2), variables(&case.wavelet));
+        let (u0, before0) = (variables(&vec![0.0; n]), variables(&vec![0.0; n]));
+        let program = case.program_of(&c2);
+        let taped = SeedPmlShot::new(&program, case.source, &case.receivers, &wavelet, case.steps).unwrap();
+        let (mut state, mut output) = (program.new_state(), taped.new_output());
+        let [nx, nz] = case.options.points;
+        for (i, k) in (1..nx - 1).flat_map(|i| (1..nz - 1).map(move |k| (i, k))) {
+            state.now[program.index([i, k])] = u0[i * nz + k];
+            state.before[program.index([i, k])] = before0[i * nz + k];
+        }
+        taped.run(0..case.steps, &mut state, None, Some(&mut output)).unwrap();
+        let mut loss = Var::<f64>::ZERO;
+        for (&trace, &target) in taped.by_trace(&output).iter().zip(&target) {
+            let difference = trace - Var::from_f64(target);
+            loss += difference * difference;
+        }
+        assert!((loss.value - value).abs() <= ROUND_OFF * value, "{}", name(&case));
+        let by_tape = tape.pull_back(&[(loss, 1.0)]);
+        for (what, variables, gradient) in [
+            ("c²", c2, shot.gradient_c2(&adjoint)),
+            ("wavelet", wavelet, shot.gradient_wavelet(&adjoint)),
+            ("u0", u0, shot.gradient_u0(&adjoint)),
+            ("u⁻0", before0, shot.gradient_before0(&adjoint)),
+        ] {
+            let found: Vec<f64> = variables.iter().map(|&variable| by_tape.of(variable)).collect();
+            let error: Vec<f64> = found.iter().zip(&gradient).map(|(f, g)| f - g).collect();
+            assert!(norm(&gradient) > 0.0 || case.points() == 9, "{}: no gradient by {what}", name(&case));
+            assert!(norm(&error) <= ROUND_OFF * norm(&gradient), "{}, {what}: {:e}", name(&case), norm(&error));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Misfit and gradients have the same bits by every strategy, in memory and spilled, on any number of threads.
 
-use treewave_reversal::{Costs, Log, MemoryStore, Strategy, TieredStore, Workspace, reverse};
+use treewave_reversal::{Costs, DiskReads, Log, MemoryStore, Strategy, TieredStore, Trajectory, Workspace, reverse};
 use treewave_storage::SpillStore;
 use treewave_wave::seed_pml::squared_difference;
 use treewave_wave::{Parallelism, SeedLayer, in_thread_pool};
@@ -35,6 +35,10 @@ fn strategies() -> Vec<(Strategy, usize)> {
         list.push((Strategy::TwoLevel { memory_slots, disk_slots: None, costs }, 1));
         list.push((Strategy::TwoLevel { memory_slots, disk_slots: Some(3), costs }, 5));
     }
+    list.push((Strategy::Multistage { memory_slots: 2, disk_slots: 3, trajectory: Trajectory::Maximum }, 1));
+    list.push((Strategy::DiskRevolve { memory_slots: 2, costs, reads: DiskReads::Once }, 1));
+    list.extend([2, 5, 20].map(|blocks| (Strategy::Bennett { blocks }, 1)));
+    list.push((Strategy::Bennett { blocks: 3 }, 4));
     list
 }
 
