@@ -346,27 +346,3 @@ fn records_do_not_change_the_run() {
     let (traces, plain) = shot.simulate().unwrap();
     assert!(state == plain && shot.by_trace(&output) == traces);
 }
-
-#[test]
-fn the_tape_gives_every_entry_of_the_hand_written_gradient() {
-    type V = Var<f64>;
-    for case in cases() {
-        let case = Case { steps: case.steps.min(40), ..case };
-        let weights = noise(21, case.steps * case.receivers.len());
-        let functional = |c2: &[V]| {
-            let program = case.program_of(c2);
-            let wavelet: Vec<V> = case.wavelet.iter().map(|&w| V::from_f64(w)).collect();
-            let shot = SeedPmlShot::new(&program, case.source, &case.receivers, &wavelet, case.steps).unwrap();
-            let (traces, _) = shot.simulate().unwrap();
-            traces.iter().zip(&weights).fold(V::ZERO, |sum, (&trace, &w)| sum + trace * V::from_f64(w))
-        };
-        let tape = gradient(functional, &case.c2);
-        let program = case.program();
-        let adjoint = transpose(&case, &program, &weights, &vec![0.0; case.points()]);
-        let by_hand = case.shot(&program).gradient_c2(&adjoint);
-        let size = by_hand.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
-        for (t, g) in tape.gradient.iter().zip(&by_hand) {
-            assert!((t - g).abs() <= ROUND_OFF * size, "{}: {t:e} {g:e}", name(&case));
-        }
-    }
-}

@@ -30,14 +30,13 @@ fn strategies() -> Vec<(Strategy, usize)> {
     list.extend([1, 3, 7, 20].map(|snapshots| (Strategy::Treeverse { snapshots }, 1)));
     list.extend([1, 2, 5, 20].map(|snapshots| (Strategy::Revolve { snapshots }, 1)));
     list.push((Strategy::Revolve { snapshots: 3 }, 4));
-    list.extend([1, 2, 5, 20].map(|blocks| (Strategy::Bennett { blocks }, 1)));
     for memory_slots in [0, 2] {
         list.push((Strategy::TwoLevel { memory_slots, disk_slots: None, costs }, 1));
         list.push((Strategy::TwoLevel { memory_slots, disk_slots: Some(3), costs }, 5));
     }
     list.push((Strategy::Multistage { memory_slots: 2, disk_slots: 3, trajectory: Trajectory::Maximum }, 1));
     list.push((Strategy::DiskRevolve { memory_slots: 2, costs, reads: DiskReads::Once }, 1));
-    list.extend([2, 5, 20].map(|blocks| (Strategy::Bennett { blocks }, 1)));
+    list.extend([1, 2, 5, 20].map(|blocks| (Strategy::Bennett { blocks }, 1)));
     list.push((Strategy::Bennett { blocks: 3 }, 4));
     list
 }
