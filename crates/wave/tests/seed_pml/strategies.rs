@@ -36,7 +36,7 @@ fn strategies() -> Vec<(Strategy, usize)> {
     }
     list.push((Strategy::Multistage { memory_slots: 2, disk_slots: 3, trajectory: Trajectory::Maximum }, 1));
     list.push((Strategy::DiskRevolve { memory_slots: 2, costs, reads: DiskReads::Once }, 1));
-    list.extend([1, 2, 5, 20].map(|blocks| (Strategy::Bennett { blocks }, 1)));
+    list.extend([2, 5, 20].map(|blocks| (Strategy::Bennett { blocks }, 1)));
     list.push((Strategy::Bennett { blocks: 3 }, 4));
     list
 }
