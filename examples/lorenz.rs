@@ -9,13 +9,13 @@ use std::{array::from_fn, error::Error, time::Instant};
 use treewave::plot::*;
 use treewave_autodiff::{Dual, Program, Taped};
 use treewave_core::Real;
-use treewave_reversal::Strategy;
+use treewave_reversal::Strategy::{self, Bennett, Revolve, StoreAll, Treeverse};
 
 pub const STEPS: usize = 10_000;
 pub const START: [f64; 3] = [1.0, 0.0, 0.0];
 pub const PARAMETERS: [f64; 3] = [10.0, 27.0, 8.0 / 3.0];
-pub const STRATEGIES: [Strategy; 3] =
-    [Strategy::StoreAll, Strategy::Treeverse { snapshots: 20 }, Strategy::Revolve { snapshots: 20 }];
+pub const STRATEGIES: [Strategy; 4] =
+    [StoreAll, Treeverse { snapshots: 20 }, Revolve { snapshots: 20 }, Bennett { blocks: 20 }];
 
 /// The equations: ẋ = σ (y − x), ẏ = x (ρ − z) − y, ż = x y − β z.
 pub fn rate<R: Real>([x, y, z]: [R; 3], [sigma, rho, beta]: [R; 3]) -> [R; 3] {
