@@ -364,7 +364,9 @@ impl<T: Real> SeedKernels<T> {
 macro_rules! featured {
     (($t:ty, $features:literal) $($name:ident($($arg:ident: $ty:ty),*) = $body:ident;)*) => {{
         $(
+            #[allow(clippy::too_many_arguments, reason = "the kernel's own")]
             fn $name($($arg: $ty),*) {
+                #[allow(clippy::too_many_arguments, reason = "the kernel's own")]
                 #[target_feature(enable = $features)]
                 fn compiled($($arg: $ty),*) {
                     $body::<$t, true>($($arg),*)

@@ -83,15 +83,13 @@ pub fn write_seed_gradient(path: &Path, record: &SeedGradientRecord, head: &Head
     let axes: Vec<&str> = axes.iter().map(String::as_str).collect();
     let samples = record.gradient_wavelet.len();
     file.axis(&Axis::regular("time", 0.0, record.record_s, samples, "s", "time"))?;
-    let datasets: [(&str, &[&str], &str, &str, &[f64]); 3] = [
-        ("gradient_c2", &axes, "Pa2 s2/m2", "the squared velocity", record.gradient_c2),
-        ("gradient_wavelet", &["time"], "Pa s2", "the wavelet", record.gradient_wavelet),
-        ("gradient_u0", &axes, "Pa", "the initial field", record.gradient_u0),
-    ];
-    for (name, axes, units, what, values) in datasets {
+    let mut write = |name, axes, units, what, values| {
         let long_name = format!("derivative of the misfit with respect to {what}");
-        file.write(&Label { name, axes, units, long_name: &long_name }, values, Precision::F64)?;
-    }
+        file.write(&Label { name, axes, units, long_name: &long_name }, values, Precision::F64)
+    };
+    write("gradient_c2", &axes, "Pa2 s2/m2", "the squared velocity", record.gradient_c2)?;
+    write("gradient_wavelet", &["time"], "Pa s2", "the wavelet", record.gradient_wavelet)?;
+    write("gradient_u0", &axes, "Pa", "the initial field", record.gradient_u0)?;
     finish(file, "Pa2", record.misfit, record.misfit_per_shot)
 }
 

@@ -114,8 +114,8 @@ impl<T: Real + Send + Sync> SeedPml<T> {
         let mut fastest = 0.0_f64;
         for i in 1..=n[0] {
             let row = &c2[i * points[1]..][..points[1]];
-            for k in 1..=n[1] {
-                let value = row[k].value();
+            for (k, value) in row.iter().enumerate().take(n[1] + 1).skip(1) {
+                let value = value.value();
                 if !(value > 0.0 && value.is_finite()) {
                     return Err(SeedPmlError::Velocity { value, point: [i, k] });
                 }

@@ -169,7 +169,7 @@ impl<'a, T: Real + Send + Sync> SeedPmlShot<'a, T> {
         let peak = self.wavelet.iter().fold(0.0_f64, |peak, w| peak.max(w.value().abs()));
         let injected = peak * self.dt2().value();
         let bound = if injected > 0.0 { BLOW_UP * injected } else { f64::MAX };
-        let bad = |u: &T| !(u.value().abs() <= bound);
+        let bad = |u: &T| u.value().abs() > bound || u.value().is_nan();
         let Some(place) = field.iter().position(bad) else { return Ok(()) };
         let stride = self.program.index([1, 0]);
         Err(SeedPmlError::BlowUp { step, point: [place / stride, place % stride], value: field[place].value() })
