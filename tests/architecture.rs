@@ -25,7 +25,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 
 /// Outside packages that only the named crates may see. `ndarray` is the type of a model's array in core; storage
 /// hands such arrays to HDF5 and npy files, and the root to pictures; the numerics between them work on slices.
-const ISOLATED: [(&str, &[&str]); 12] = [
+const ISOLATED: [(&str, &[&str]); 11] = [
     ("mpi", &["treewave-cluster"]),
     ("hdf5-metno", &["treewave-storage"]),
     ("hdf5-metno-sys", &["treewave-storage"]),
@@ -37,7 +37,6 @@ const ISOLATED: [(&str, &[&str]); 12] = [
     ("serde", &[ROOT]),
     ("toml", &[ROOT]),
     ("indicatif", &[ROOT]),
-    ("plotters", &[ROOT]),
 ];
 
 /// The only sources that may say `unsafe`: the kernels on the processor's vectors, their tables, and the thin shims over

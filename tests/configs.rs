@@ -65,6 +65,8 @@ fn the_circle_is_found_as_fast_as_other_codes_find_it() {
         });
         entries.last().expect("the start is one evaluation").misfit / start
     };
+    let gradients: u64 = run.entries.iter().map(|entry| entry.evaluations).sum();
+    assert!(gradients <= 12, "max_evaluations = 12 made {gradients} gradients");
     assert!(within(8) <= 0.02, "J/J0 = {} after 8 gradients", within(8));
     assert!(within(12) <= 0.007, "J/J0 = {} after 12 gradients", within(12));
     let error = |i: usize| run.entries[i].model_error.expect("the true model is known");

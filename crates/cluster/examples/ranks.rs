@@ -38,21 +38,26 @@ fn main() {
     finish(cluster, outcome)
 }
 
-/// Three queues in a row; rank 0 prints how often each shot was done.
+/// Three queues in a row; rank 0 prints how often each shot was done, and whether it, and no other, heard of all of them.
 fn queue(cluster: &dyn Cluster, shots: usize, stop: &StopFlag) -> Result<i32, Failure> {
     for round in 0..3 {
         let order: Vec<usize> = (0..shots).rev().map(|shot| 10 * shot + round).collect();
         let done = Mutex::new(vec![0i64; 10 * shots + 10]);
-        let completion = cluster.for_each_shot(&order, stop, &mut |shot| {
+        let mut work = |shot: usize| -> Result<(), Failure> {
             thread::sleep(Duration::from_millis(shot as u64 % 7));
             done.lock().unwrap()[shot] += 1;
             Ok(())
-        })?;
+        };
+        let mut told = vec![0];
+        let completion = cluster.for_each_shot_telling(&order, stop, &mut work, &mut |finished| told.push(finished))?;
+        let grows = told.windows(2).all(|pair| pair[0] < pair[1]);
+        let told = grows && told.last() == Some(&if cluster.rank() == 0 { shots } else { 0 });
+        let told = !cluster.any(!told);
         let mut done = done.into_inner().unwrap();
         cluster.all_sum(&mut done);
         let once = order.iter().all(|&shot| done[shot] == 1) && done.iter().sum::<i64>() == shots as i64;
         if cluster.rank() == 0 {
-            println!("round {round}: {completion:?}, each once: {once}");
+            println!("round {round}: {completion:?}, each once: {once}, progress told: {told}");
         }
     }
     Ok(0)

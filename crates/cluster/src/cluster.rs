@@ -7,6 +7,9 @@ use crate::Failure;
 /// The work on one shot, called with the number of the shot.
 pub type Work<'a> = dyn FnMut(usize) -> Result<(), Failure> + Send + 'a;
 
+/// Told on rank 0, from the thread that came to the queue, how many shots all ranks have finished, whenever there are more.
+pub type Progress<'a> = dyn FnMut(usize) + 'a;
+
 /// How a queue of shots came to its end, the same on all ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Completion {
@@ -62,7 +65,21 @@ pub trait Cluster: Sync {
     /// # Errors
     /// On a single rank the failure of `work`, at once. Where there are more ranks, such a failure ends the job through
     /// [`fail`](crate::fail), since the others may be deep in a shot and could not come to an agreement soon.
-    fn for_each_shot(&self, order: &[usize], stop: &StopFlag, work: &mut Work<'_>) -> Result<Completion, Failure>;
+    fn for_each_shot(&self, order: &[usize], stop: &StopFlag, work: &mut Work<'_>) -> Result<Completion, Failure> {
+        self.for_each_shot_telling(order, stop, work, &mut |_| ())
+    }
+
+    /// The same, telling rank 0 how far all ranks are.
+    ///
+    /// # Errors
+    /// As [`for_each_shot`](Self::for_each_shot).
+    fn for_each_shot_telling(
+        &self,
+        order: &[usize],
+        stop: &StopFlag,
+        work: &mut Work<'_>,
+        progress: &mut Progress<'_>,
+    ) -> Result<Completion, Failure>;
 
     /// Whether the condition holds on any rank.
     fn any(&self, condition: bool) -> bool {

@@ -105,9 +105,13 @@ impl<'a> Dispatcher<'a> {
         with(0).or_else(|| with(1).filter(|_| ahead))
     }
 
+    /// Shots that the ranks have finished, as far as they have told.
+    pub(crate) fn finished(&self) -> usize {
+        self.ranks.iter().filter_map(|rank| rank.report).map(|report| report.finished).sum()
+    }
+
     fn completion(&self) -> Completion {
-        let finished: usize = self.ranks.iter().filter_map(|rank| rank.report).map(|report| report.finished).sum();
-        if finished == self.total { Completion::Completed } else { Completion::Stopped }
+        if self.finished() == self.total { Completion::Completed } else { Completion::Stopped }
     }
 }
 

@@ -28,7 +28,7 @@ mod shim;
 mod solo;
 mod threads;
 
-pub use cluster::{Cluster, Completion, Work};
+pub use cluster::{Cluster, Completion, Progress, Work};
 pub use error::ClusterError;
 pub use failure::{Failure, fail, finish, install_panic_hook};
 #[cfg(feature = "mpi")]

@@ -11,7 +11,9 @@ use mpi::topology::{Communicator, SimpleCommunicator};
 use mpi::traits::{CommunicatorCollectives, Root};
 use treewave_core::StopFlag;
 
-use crate::{Cluster, ClusterError, Completion, Failure, SoloCluster, Work, install_panic_hook, launcher, mpi_queue};
+use crate::{
+    Cluster, ClusterError, Completion, Failure, Progress, SoloCluster, Work, install_panic_hook, launcher, mpi_queue,
+};
 
 /// Elements of one call to MPI (8 MiB): its counts are 32-bit integers, and the buffer beside the data stays small.
 const CHUNK_ELEMENTS: usize = 1 << 20;
@@ -138,12 +140,18 @@ impl Cluster for MpiCluster {
         }
     }
 
-    fn for_each_shot(&self, order: &[usize], stop: &StopFlag, work: &mut Work<'_>) -> Result<Completion, Failure> {
+    fn for_each_shot_telling(
+        &self,
+        order: &[usize],
+        stop: &StopFlag,
+        work: &mut Work<'_>,
+        progress: &mut Progress<'_>,
+    ) -> Result<Completion, Failure> {
         if self.size == 1 {
-            return SoloCluster.for_each_shot(order, stop, work);
+            return SoloCluster.for_each_shot_telling(order, stop, work, progress);
         }
         let queue = self.queue.fetch_add(1, Ordering::Relaxed);
-        Ok(mpi_queue::run(&self.world(), queue, order, stop, work))
+        Ok(mpi_queue::run(&self.world(), queue, order, stop, work, progress))
     }
 }
 

@@ -14,7 +14,7 @@ use treewave_core::StopFlag;
 
 use crate::dispatch::{Answer, Dispatcher, Report};
 use crate::failure::{ENVIRONMENT_CODE, PANIC_CODE};
-use crate::{Completion, Failure, Work, fail};
+use crate::{Completion, Failure, Progress, Work, fail};
 
 /// Tag of reports: number of the queue, received, finished, dropped, stop.
 const REPORT: mpi::Tag = 2;
@@ -48,6 +48,7 @@ pub(crate) fn run(
     order: &[usize],
     stop: &StopFlag,
     work: &mut Work<'_>,
+    progress: &mut Progress<'_>,
 ) -> Completion {
     thread::scope(|scope| {
         let (shots, to_do) = channel();
@@ -59,7 +60,7 @@ pub(crate) fn run(
             fail(&Failure::new(ENVIRONMENT_CODE, message));
         }
         let dispatcher = (world.rank() == 0).then(|| Dispatcher::new(order, world.size() as usize));
-        Carrier { world, queue, dispatcher, stop }.carry(&shots, &news)
+        Carrier { world, queue, dispatcher, stop }.carry(&shots, &news, progress)
     })
 }
 
@@ -85,8 +86,8 @@ struct Carrier<'a> {
 }
 
 impl Carrier<'_> {
-    fn carry(mut self, shots: &Sender<usize>, news: &Receiver<News>) -> Completion {
-        let (mut report, mut told) = (Report::default(), None);
+    fn carry(mut self, shots: &Sender<usize>, news: &Receiver<News>, progress: &mut Progress<'_>) -> Completion {
+        let (mut report, mut told, mut finished) = (Report::default(), None, 0);
         let mut pause = PAUSE;
         loop {
             report.stop = self.stop.requested();
@@ -94,7 +95,13 @@ impl Carrier<'_> {
                 self.tell(report);
                 (told, pause) = (Some(report), PAUSE);
             }
-            for answer in self.answers() {
+            let answers = self.answers();
+            let known = self.dispatcher.as_ref().map_or(0, Dispatcher::finished);
+            if known > finished {
+                finished = known;
+                progress(finished);
+            }
+            for answer in answers {
                 match answer {
                     Answer::Shot(shot) => {
                         report.received += 1;

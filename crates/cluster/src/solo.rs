@@ -2,7 +2,7 @@
 
 use treewave_core::StopFlag;
 
-use crate::{Cluster, ClusterError, Completion, Failure, Work, launcher};
+use crate::{Cluster, ClusterError, Completion, Failure, Progress, Work, launcher};
 
 /// A cluster of one rank, without MPI.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,12 +42,19 @@ impl Cluster for SoloCluster {
     }
     fn all_sum(&self, _: &mut [i64]) {}
 
-    fn for_each_shot(&self, order: &[usize], stop: &StopFlag, work: &mut Work<'_>) -> Result<Completion, Failure> {
-        for &shot in order {
+    fn for_each_shot_telling(
+        &self,
+        order: &[usize],
+        stop: &StopFlag,
+        work: &mut Work<'_>,
+        progress: &mut Progress<'_>,
+    ) -> Result<Completion, Failure> {
+        for (done, &shot) in order.iter().enumerate() {
             if stop.requested() {
                 return Ok(Completion::Stopped);
             }
             work(shot)?;
+            progress(done + 1);
         }
         Ok(Completion::Completed)
     }
@@ -71,6 +78,14 @@ mod tests {
         assert_eq!(SOLO.for_each_shot(&order, &StopFlag::default(), &mut work), Ok(Completion::Completed));
         assert_eq!(seen, order);
         assert_eq!(SOLO.for_each_shot(&[], &StopFlag::default(), &mut |_| Ok(())), Ok(Completion::Completed));
+    }
+
+    #[test]
+    fn progress_is_told_after_every_shot() {
+        let mut told = Vec::new();
+        let completion =
+            SOLO.for_each_shot_telling(&[4, 0, 7], &StopFlag::default(), &mut |_| Ok(()), &mut |n| told.push(n));
+        assert_eq!((completion, told), (Ok(Completion::Completed), vec![1, 2, 3]));
     }
 
     #[test]

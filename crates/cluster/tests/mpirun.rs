@@ -119,10 +119,11 @@ fn run_with(ranks: Option<usize>, words: &str, options: &[&str]) -> Option<Job> 
 }
 
 #[test]
-fn every_shot_is_done_once_on_any_number_of_ranks() {
+fn every_shot_is_done_once_on_any_number_of_ranks_and_rank_0_hears_of_all() {
     for (ranks, shots) in [(1, 9), (2, 20), (3, 20), (5, 20), (5, 2), (3, 0)] {
         let Some(job) = run(ranks, &format!("queue {shots}")) else { return };
-        let expected: Vec<String> = (0..3).map(|round| format!("round {round}: Completed, each once: true")).collect();
+        let line = |round| format!("round {round}: Completed, each once: true, progress told: true");
+        let expected: Vec<String> = (0..3).map(line).collect();
         assert_eq!(job.results(), expected, "{ranks} ranks, {shots} shots: {}", job.errors);
         assert_eq!(job.code, Some(0));
     }

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A shot was finished by this rank.
-    Shot { shot: usize, done: usize, total: usize, seconds: f64 },
+    Shot { shot: usize, seconds: f64 },
+    /// So many of the shots under way are finished, by all ranks together; told on rank 0 only.
+    Progress { done: usize, total: usize },
     /// A line for the user.
     Message(String),
 }

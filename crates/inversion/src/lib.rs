@@ -10,4 +10,4 @@ pub mod shots;
 pub use control::{Control, Parameter};
 pub use experiment::{Evaluated, Experiment, ExperimentError, Inverse, SpillFactory, wave_failure};
 pub use misfit::Misfit;
-pub use shots::{ShotLoop, Summand, Summed, TraceSink, reversal_failure, shot_failure};
+pub use shots::{BATCH_BYTES, ShotLoop, Summand, Summed, TraceSink, reversal_failure, shot_failure};

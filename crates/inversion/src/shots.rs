@@ -13,8 +13,8 @@ use crate::experiment::ExperimentError;
 /// Takes the traces of a shot: its number, and samples in Pa, `(trace, time)`.
 pub type TraceSink<'a> = dyn FnMut(usize, &[f64]) -> Result<(), Failure> + 'a;
 
-/// Bytes of traces that are brought to rank 0 at a time.
-const BATCH_BYTES: usize = 256 << 20;
+/// Bytes of traces that are brought to rank 0 at a time: they are in its memory then.
+pub const BATCH_BYTES: usize = 64 << 20;
 
 /// Exit codes of failures.
 pub(crate) const DATA_CODE: i32 = 3;
@@ -161,23 +161,26 @@ impl ShotLoop<'_> {
     ) -> Result<(), ExperimentError> {
         // Per shot of this rank: its number, the number of samples, the samples.
         let mut packed: Vec<u8> = Vec::new();
-        let mut done = 0;
-        let completion = self.cluster.for_each_shot(&self.dearest_first(batch), self.stop, &mut |shot| {
+        let mut work = |shot: usize| -> Result<(), Failure> {
             let began = Instant::now();
             let traces = model(shot)?;
             packed.extend((shot as u64).to_le_bytes());
             packed.extend((traces.len() as u64).to_le_bytes());
             traces.iter().for_each(|x| packed.extend(x.to_le_bytes()));
-            done += 1;
-            let (done, total) = (before + done, self.shots.len());
-            self.observer.event(Event::Shot { shot, done, total, seconds: began.elapsed().as_secs_f64() });
+            self.observer.event(Event::Shot { shot, seconds: began.elapsed().as_secs_f64() });
             Ok(())
-        })?;
+        };
+        let completion = self.queue(batch, before, &mut work)?;
         if completion == Completion::Stopped {
             return Err(ExperimentError::Stopped);
         }
-        let written = match self.cluster.collect(&packed) {
-            Some(parts) => unpack(&parts).into_iter().try_for_each(|(shot, traces)| sink(shot, &traces)),
+        // Rank 0 sends nothing to itself: its shots would be in its memory twice.
+        let sent: &[u8] = if self.cluster.rank() == 0 { &[] } else { &packed[..] };
+        let written = match self.cluster.collect(sent) {
+            Some(mut parts) => {
+                parts[0] = packed;
+                unpack(&parts, sink)
+            }
             None => Ok(()),
         };
         Ok(self.cluster.agree(written)?)
@@ -188,17 +191,26 @@ impl ShotLoop<'_> {
         &self,
         work: &mut (dyn FnMut(usize, usize) -> Result<(), Failure> + Send),
     ) -> Result<Completion, ExperimentError> {
-        let mut done = 0;
-        let completion = self.cluster.for_each_shot(&self.dearest_first(self.shots), self.stop, &mut |shot| {
+        let mut timed = |shot: usize| -> Result<(), Failure> {
             let began = Instant::now();
             let place = self.shots.binary_search(&shot).expect("the queue hands out the shots that it was given");
             work(place, shot)?;
-            done += 1;
-            let seconds = began.elapsed().as_secs_f64();
-            self.observer.event(Event::Shot { shot, done, total: self.shots.len(), seconds });
+            self.observer.event(Event::Shot { shot, seconds: began.elapsed().as_secs_f64() });
             Ok(())
-        })?;
-        Ok(completion)
+        };
+        self.queue(self.shots, 0, &mut timed)
+    }
+
+    /// Spreads some of the shots over the ranks, `before` of all having been done before.
+    fn queue(
+        &self,
+        shots: &[usize],
+        before: usize,
+        work: &mut (dyn FnMut(usize) -> Result<(), Failure> + Send),
+    ) -> Result<Completion, ExperimentError> {
+        let total = self.shots.len();
+        let mut tell = |done: usize| self.observer.event(Event::Progress { done: before + done, total });
+        Ok(self.cluster.for_each_shot_telling(&self.dearest_first(shots), self.stop, work, &mut tell)?)
     }
 
     /// Shots by decreasing number of traces, which is what their costs differ in.
@@ -248,16 +260,21 @@ impl ShotLoop<'_> {
     }
 }
 
-/// The shots that ranks have packed, in increasing order.
-fn unpack(parts: &[Vec<u8>]) -> Vec<(usize, Vec<f64>)> {
-    let mut shots = Vec::new();
-    for part in parts {
-        let mut words = part.chunks_exact(8).map(|word| <[u8; 8]>::try_from(word).expect("a chunk has 8 bytes"));
-        while let (Some(shot), Some(len)) = (words.next(), words.next()) {
-            let traces = words.by_ref().take(u64::from_le_bytes(len) as usize).map(f64::from_le_bytes).collect();
-            shots.push((u64::from_le_bytes(shot) as usize, traces));
+/// Hands the shots that ranks have packed to `sink`, in increasing order and one by one: unpacked, all would take as much
+/// memory again.
+fn unpack(parts: &[Vec<u8>], sink: &mut TraceSink<'_>) -> Result<(), Failure> {
+    let mut shots: Vec<(u64, &[u8])> = Vec::new();
+    for mut rest in parts.iter().map(Vec::as_slice) {
+        while let Some((head, after)) = rest.split_at_checked(16) {
+            let [shot, len] = [0, 1].map(|i| head.as_chunks::<8>().0[i]);
+            let (traces, others) = after.split_at(8 * u64::from_le_bytes(len) as usize);
+            shots.push((u64::from_le_bytes(shot), traces));
+            rest = others;
         }
     }
     shots.sort_by_key(|(shot, _)| *shot);
-    shots
+    shots.into_iter().try_for_each(|(shot, bytes)| {
+        let traces: Vec<f64> = bytes.as_chunks().0.iter().map(|&word| f64::from_le_bytes(word)).collect();
+        sink(shot as usize, &traces)
+    })
 }

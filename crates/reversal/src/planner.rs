@@ -87,6 +87,24 @@ impl StepCosts {
     pub fn game(&self) -> Costs {
         Costs { advance: self.advance, adjoint: self.record + self.pull_back, write: self.write, read: self.read }
     }
+
+    /// The costs in units of a step forward, each rounded to the nearest of ten values per decade (1, 1.26, 1.58, …).
+    ///
+    /// Measured costs are never the same twice. A schedule chosen by rounded ones mostly is, and loses next to nothing:
+    /// around the optimum the time depends little on the parameters.
+    pub fn rounded(&self) -> Self {
+        let round = |cost: f64| {
+            let ratio = cost / self.advance;
+            if ratio > 0.0 { 10f64.powf((10.0 * ratio.log10()).round() / 10.0) } else { 0.0 }
+        };
+        StepCosts {
+            advance: 1.0,
+            record: round(self.record),
+            pull_back: round(self.pull_back),
+            write: round(self.write),
+            read: round(self.read),
+        }
+    }
 }
 
 /// What is to be planned.

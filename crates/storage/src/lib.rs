@@ -31,7 +31,7 @@ pub use model::{Field, NamedField, read_field, read_model, write_fields, write_m
 pub use public_file::{Axis, Label, Precision, PublicFile, SCHEMA_VERSION};
 pub use publish::{file_hash, write_text};
 pub use raw::{RawLayout, RawNumber, read_npy_model, read_npy_series, read_raw_model};
-pub use restart::{Restart, load_restart, save_restart};
+pub use restart::{Restart, last_number, load_restart, save_restart};
 pub use run::{RunEntry, RunRecord, publish_run, read_run};
 pub use spill::{STAGING_STATES, SpillStore};
 

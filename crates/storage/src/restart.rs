@@ -22,15 +22,15 @@ const HASH_BYTES: usize = 32;
 const BLOCK: usize = 1 << 16;
 const GENERATIONS: [&str; 2] = ["a.rst", "b.rst"];
 
-/// A state that a run can go on from.
+/// A state that a run can go on from; `A` is an array of it, owned or borrowed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Restart {
+pub struct Restart<A = Vec<f64>> {
     /// Grows from save to save.
     pub number: u64,
     /// Anything but large arrays, as JSON text.
     pub text: String,
     /// Named arrays.
-    pub arrays: Vec<(String, Vec<f64>)>,
+    pub arrays: Vec<(String, A)>,
 }
 
 /// SHA-256 of a file's contents.
@@ -57,7 +57,7 @@ impl<W: Write> HashingWriter<W> {
 }
 
 /// Writes a state, syncs it to the disk, and returns its hash.
-fn write(path: &Path, restart: &Restart) -> io::Result<Hash> {
+fn write(path: &Path, restart: &Restart<impl AsRef<[f64]>>) -> io::Result<Hash> {
     let mut to = HashingWriter { inner: File::create(path)?, hash: Sha256::new() };
     to.put(MAGIC)?;
     to.put_number(restart.number)?;
@@ -65,6 +65,7 @@ fn write(path: &Path, restart: &Restart) -> io::Result<Hash> {
     to.put_number(restart.arrays.len() as u64)?;
     let mut buffer = Vec::with_capacity(8 * BLOCK);
     for (name, values) in &restart.arrays {
+        let values = values.as_ref();
         to.put_text(name)?;
         to.put_number(values.len() as u64)?;
         for block in values.chunks(BLOCK) {
@@ -151,7 +152,7 @@ fn read(path: &Path, keep: bool) -> Result<(Restart, Hash), String> {
 /// # Errors
 /// [`StorageError::Io`] where the directory cannot be written, [`StorageError::Content`] where what was read back
 /// differs; the newer generation is untouched then.
-pub fn save_restart(directory: &Path, restart: &Restart) -> Result<(), StorageError> {
+pub fn save_restart(directory: &Path, restart: &Restart<impl AsRef<[f64]>>) -> Result<(), StorageError> {
     let generations = GENERATIONS.map(|name| directory.join(name));
     let numbers = generations.each_ref().map(|path| read(path, false).map(|(restart, _)| restart.number));
     // A missing or damaged one goes first.
@@ -163,6 +164,12 @@ pub fn save_restart(directory: &Path, restart: &Restart) -> Result<(), StorageEr
         Ok(_) => Err(StorageError::content(older, "what was read back differs from what was written")),
         Err(reason) => Err(StorageError::content(older, format!("what was written cannot be read back: {reason}"))),
     }
+}
+
+/// The number of the newest whole state of a directory; 0 if there is none.
+pub fn last_number(directory: &Path) -> u64 {
+    let whole = GENERATIONS.iter().filter_map(|name| read(&directory.join(name), false).ok());
+    whole.map(|(restart, _)| restart.number).max().unwrap_or(0)
 }
 
 /// The newest whole state of a directory; `None` if there has never been one. A damaged generation is told and passed
@@ -203,10 +210,11 @@ mod tests {
     #[test]
     fn the_newest_comes_back_and_one_older_is_kept() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(load_restart(folder.path()).unwrap(), None);
+        assert_eq!((load_restart(folder.path()).unwrap(), last_number(folder.path())), (None, 0));
         for number in 1..6 {
             save_restart(folder.path(), &restart(number)).unwrap();
             assert_eq!(load_restart(folder.path()).unwrap(), Some(restart(number)));
+            assert_eq!(last_number(folder.path()), number);
         }
         let mut numbers: Vec<u64> =
             GENERATIONS.iter().map(|name| read(&folder.path().join(name), true).unwrap().0.number).collect();

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod band;
+pub mod calibration;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -19,5 +20,6 @@ pub mod reversal;
 pub mod seed_pml;
 pub mod session;
 pub mod stage;
+pub mod status;
 pub mod study;
 pub mod terminal;

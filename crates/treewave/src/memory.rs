@@ -1,59 +1,155 @@
-//! What a rank needs, in bytes.
+//! What a rank needs, in bytes: a model of what is allocated, part by part.
 
-use treewave_core::Grid;
+use treewave_inversion::BATCH_BYTES;
 use treewave_reversal::ReversalPlan;
 use treewave_wave::{Layout, Scalar};
 
 use crate::band::Band;
+use crate::config::sections::DataSource;
 use crate::reversal::{record_bytes, state_bytes};
+use crate::stage::layout;
+use crate::study::Study;
 
-/// Program, libraries and buffers of MPI and HDF5, as measured on the reference machine.
-pub(crate) const PROGRAM_BYTES: u64 = 40 << 20;
-/// Numbers per cell that an inversion holds in f64 besides history and sums: models, gradients, trial points, bounds.
-const VECTORS: u64 = 16;
-/// Integers per cell of the two order-independent sums.
-const SUM_LIMBS: u64 = 6;
+/// A rank that computes next to nothing: program, libraries, buffers of HDF5 and MPI. Measured on 1 to 3 ranks with 1 and 2
+/// threads: 31.7 to 32.9 MiB, whatever their number.
+pub(crate) const PROGRAM_BYTES: u64 = 65 << 19;
+/// Bytes of a number of a model vector, a trace that was read, or an accumulator.
+const WIDE: u64 = 8;
 
-/// Peak memory of a rank, by parts.
+/// Peak memory of the rank that needs most, which is rank 0, by parts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Memory {
-    /// Records, snapshots in memory, staging buffers.
+    /// The program and the models of the study, held throughout.
+    pub program: u64,
+    /// What an inversion holds besides: the optimiser with its history, and the iterations made so far.
+    pub inversion: u64,
+    /// Records, snapshots in memory, staging buffers of a gradient.
     pub reversal: u64,
     /// Working state, adjoint state, model and images on the padded grid.
     pub fields: u64,
-    /// Model vectors of the inversion, the history of the optimiser, sums over shots.
-    pub model: u64,
+    /// Sums over shots, and what a shot adds to them.
+    pub sums: u64,
     /// Traces of a shot.
     pub traces: u64,
-    /// The program itself.
-    pub program: u64,
+    /// Instead of the four above: simulating data and gathering them on rank 0.
+    pub simulating: u64,
+    /// Instead of them: publishing the iterations of an inversion.
+    pub publishing: u64,
+}
+
+/// What the memory of a stage depends on.
+pub struct Needs<'a> {
+    /// The study.
+    pub study: &'a Study,
+    /// The stage.
+    pub stage: usize,
+    /// Its band.
+    pub band: &'a Band,
+    /// The plan of its reversal.
+    pub plan: &'a ReversalPlan,
+    /// Bytes of its largest shot, see [`treewave_wave::AcousticShot::bytes`].
+    pub shot_bytes: usize,
+    /// Number of ranks.
+    pub ranks: usize,
 }
 
 impl Memory {
-    /// The memory of a rank that computes gradients, with `pairs` pairs of the optimiser.
-    pub fn of_gradient<T: Scalar>(
-        layout: &Layout,
-        grid: &Grid,
-        band: &Band,
-        plan: &ReversalPlan,
-        pairs: usize,
-    ) -> Self {
+    /// The memory of a stage.
+    pub fn new<T: Scalar>(needs: &Needs) -> Self {
+        let Needs { study, stage, band, plan, shot_bytes, .. } = *needs;
         let scalar = size_of::<T>() as u64;
-        let field = layout.len as u64 * scalar;
-        let largest = band.survey.shots.iter().map(|shot| shot.receivers_m.len()).max().unwrap_or(0) as u64;
-        let samples = largest * band.survey.samples as u64;
+        let cells = study.grid().len() as u64;
+        let vector = WIDE * cells;
+        let models = 1 + u64::from(study.truth.is_some());
+        let samples = largest_shot(band) * band.survey.samples as u64;
+        // Recorded and adjoint samples in the field's scalar; observed and predicted traces and the derivative in f64.
+        let turning = samples * (2 * scalar + 3 * WIDE);
+        // Later the gradient and the illumination of the shot stand beside the observed traces.
+        let adding = samples * (2 * scalar + WIDE) + 2 * vector;
+        let grid = layout(study, band);
+        let state = state_bytes::<T>(&grid);
         Memory {
+            program: PROGRAM_BYTES + models * vector + cells,
+            inversion: inversion(study, stage, models, vector) + cells,
             reversal: plan.peak_memory_bytes,
-            fields: 2 * state_bytes::<T>(layout) + field + 2 * record_bytes::<T>(layout) + grid.len() as u64 * scalar,
-            model: grid.len() as u64 * 8 * (VECTORS + SUM_LIMBS + 2 * pairs as u64),
-            // Recorded and adjoint samples in the field's scalar, observed, predicted and residual traces in f64.
-            traces: samples * (2 * scalar + 4 * 8),
-            program: PROGRAM_BYTES,
+            fields: discrete_program::<T>(&grid, cells) + 2 * state + 2 * record_bytes::<T>(&grid),
+            sums: 2 * 3 * vector + adding.saturating_sub(turning),
+            traces: turning + shot_bytes as u64,
+            simulating: simulating::<T>(needs),
+            publishing: vector * entries(study, stage),
         }
     }
 
-    /// All parts.
-    pub fn total(&self) -> u64 {
-        self.reversal + self.fields + self.model + self.traces + self.program
+    /// The memory of `treewave gradient`.
+    pub fn of_gradient(&self) -> u64 {
+        self.program + self.evaluating().max(self.simulating)
     }
+    /// The memory of `treewave invert`.
+    pub fn of_inversion(&self) -> u64 {
+        let evaluating = self.inversion + self.evaluating().max(self.publishing);
+        self.program + evaluating.max(self.simulating)
+    }
+
+    fn evaluating(&self) -> u64 {
+        self.reversal + self.fields + self.sums + self.traces
+    }
+}
+
+/// Bytes of `c² Δt²` as a field and of the velocities.
+fn discrete_program<T: Scalar>(layout: &Layout, cells: u64) -> u64 {
+    (layout.len as u64 + cells) * size_of::<T>() as u64
+}
+
+/// Receivers of the shot that has most.
+fn largest_shot(band: &Band) -> u64 {
+    band.survey.shots.iter().map(|shot| shot.receivers_m.len()).max().unwrap_or(0) as u64
+}
+
+/// Iterations that the run has after a stage, the start among them.
+fn entries(study: &Study, stage: usize) -> u64 {
+    let stages = study.config.stages[..=stage].iter();
+    1 + stages.map(|s| s.iterations.min(s.max_evaluations.unwrap_or(usize::MAX)) as u64).sum::<u64>()
+}
+
+/// Bytes of the optimiser and of the record of a run, from its models and the bytes of a model vector.
+fn inversion(study: &Study, stage: usize, models: u64, vector: u64) -> u64 {
+    let pairs = study.config.optimizer.memory.min(study.config.stages[stage].iterations) as u64;
+    // The control's and the point's base; bounds and preconditioner, the latter in the point too.
+    let stage_vectors = 2 + 2 + 2;
+    // Point, gradient, proposal, trial and its velocities.
+    let optimiser = 5 + 2 * pairs;
+    // Point, gradient and illumination of the last evaluation, and of the lowest one before.
+    let kept = 2 * 3;
+    let record = models + 2 * entries(study, stage);
+    vector * (stage_vectors + optimiser + kept + record)
+}
+
+/// Bytes of simulating the synthetic data, on rank 0: first its share of a batch beside the fields, then all of it.
+fn simulating<T: Scalar>(needs: &Needs) -> u64 {
+    let Needs { study, ranks, .. } = *needs;
+    let Some(DataSource::Synthetic(how)) = &study.config.data else { return 0 };
+    let Ok(truth) = study.truth() else { return 0 };
+    let vp_max = truth.range_m_per_s().1;
+    let Ok(band) = Band::synthetic(&study.config, study.grid(), &study.survey, vp_max, how) else { return 0 };
+    let scalar = size_of::<T>() as u64;
+    let shot = WIDE * largest_shot(&band) * band.survey.samples as u64;
+    let all: u64 =
+        WIDE * band.survey.samples as u64 * band.survey.shots.iter().map(|s| s.receivers_m.len() as u64).sum::<u64>();
+    let batch = all.min(BATCH_BYTES as u64).max(shot);
+    let grid = layout(study, &band);
+    let program = discrete_program::<T>(&grid, study.grid().len() as u64);
+    // Recorded samples, and those in Pa.
+    let modelling = state_bytes::<T>(&grid) + shot + shot / WIDE * scalar + needs.shot_bytes as u64;
+    let share = batch.div_ceil(ranks as u64);
+    // A shot unpacked, with noise, and as it is written.
+    let writing = 2 * shot + shot / WIDE * scalar;
+    program + (share + modelling).max(batch + writing)
+}
+
+/// Peak resident memory of this process in bytes; 0 where the system does not tell.
+pub fn peak_rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<u64>().ok());
+    kib.map_or(0, |kib| kib * 1024)
 }

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use treewave_cluster::Failure;
 use treewave_inversion::optimizer::{IterationReport, LbfgsState};
 use treewave_inversion::{Control, Evaluated};
-use treewave_storage::{RunEntry, RunRecord, publish_run, write_text};
+use treewave_storage::{RunEntry, RunRecord, publish_run};
 
 use crate::provenance;
 use crate::resume::{Point, no_entry, save_point};
-use crate::session::Session;
+use crate::session::{Progress, Session};
 use crate::study::{Study, unwritable};
 
 /// Above this size of a run file, iterations become files of their own.
@@ -151,26 +151,26 @@ impl Record {
     }
 
     /// Makes the output directory and says that the run is under way.
-    pub fn begin(&self, study: &Study) -> Result<(), Failure> {
+    pub fn begin(&self, study: &Study, progress: &Progress) -> Result<(), Failure> {
         let directory = &study.config.run.output;
         std::fs::create_dir_all(directory).map_err(|e| unwritable(format!("{}: {e}", directory.display())))?;
-        self.write_status(study, "running")
+        self.write_status(study, progress, "running")
     }
 
     /// Saves what a restart needs, then publishes the run file and the status.
-    pub fn save(&self, study: &Study, point: &Point) -> Result<(), Failure> {
+    pub fn save(&self, study: &Study, progress: &Progress, point: &Point) -> Result<(), Failure> {
         let newest = self.run.entries.last().ok_or_else(no_entry)?;
         save_point(study, point, newest, self.iteration())?;
         self.publish(study)?;
-        self.write_status(study, if point.ended { "stage ended" } else { "running" })
+        self.write_status(study, progress, if point.ended { "stage ended" } else { "running" })
     }
 
     /// Publishes the end of the run.
-    pub fn finish(&mut self, study: &Study, reason: &str) -> Result<(), Failure> {
+    pub fn finish(&mut self, study: &Study, progress: &Progress, reason: &str) -> Result<(), Failure> {
         self.run.provenance.retain(|(name, _)| name != "stopped_because");
         self.run.provenance.push(("stopped_because".into(), reason.into()));
         self.publish(study)?;
-        self.write_status(study, "done")
+        self.write_status(study, progress, "done")
     }
 
     fn publish(&self, study: &Study) -> Result<(), Failure> {
@@ -179,20 +179,20 @@ impl Record {
     }
 
     /// Writes `status.json`, which `treewave status` reads.
-    pub fn write_status(&self, study: &Study, state: &str) -> Result<(), Failure> {
+    pub fn write_status(&self, study: &Study, progress: &Progress, state: &str) -> Result<(), Failure> {
         let last = self.run.entries.last();
-        let status: Value = json!({
+        let run = json!({
             "state": state,
             "stage": last.map_or(0, |e| e.stage),
             "iteration": self.iteration(),
             "misfit": last.map(|e| e.misfit),
             "evaluations": self.evaluations(),
             "model_error": last.and_then(|e| e.model_error),
-            "shots_done": study.survey.shots.len(),
-            "shots_total": study.survey.shots.len(),
             "seconds": last.map_or(0.0, |e| e.wall_s),
         });
-        write_text(&study.config.run.output.join("status.json"), &status.to_string()).map_err(unwritable)
+        let Value::Object(run) = run else { unreachable!("an object was made") };
+        let file = study.config.run.output.join("status.json");
+        progress.status(|status| status.publish(file, run)).map_err(unwritable)
     }
 }
 

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use treewave_reversal::{Log, ReversalPlan};
 
-/// The log of reversals as JSON; counts are sums over shots and ranks, peaks the highest.
-pub fn log_json(log: &Log, plan: &ReversalPlan) -> Value {
+/// The log of reversals as JSON; counts are sums over shots and ranks, peaks the highest. `peak_rss_bytes` is the most
+/// memory that a rank had.
+pub fn log_json(log: &Log, plan: &ReversalPlan, peak_rss_bytes: u64) -> Value {
     let c = &log.counts;
     json!({
         "strategy": plan.strategy.name(),
@@ -28,6 +29,7 @@ pub fn log_json(log: &Log, plan: &ReversalPlan) -> Value {
         "seconds_record": log.seconds_record,
         "seconds_pull_back": log.seconds_pull_back,
         "seconds_snapshots": log.seconds_snapshots,
+        "peak_rss_bytes": peak_rss_bytes,
     })
 }
 

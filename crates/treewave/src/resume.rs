@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use treewave_cluster::Failure;
 use treewave_inversion::optimizer::{LbfgsState, SavedState};
-use treewave_storage::{Restart, RunEntry, load_restart, read_run, save_restart};
+use treewave_storage::{Restart, RunEntry, last_number, load_restart, read_run, save_restart};
 
 use crate::config::may_change;
 use crate::record::{Record, run_file};
@@ -155,17 +155,17 @@ fn resumed_record(study: &Study, session: &Session, restart: &Restart, saved: &V
 /// Code 5 if it cannot be written; the state before is untouched then.
 pub fn save_point(study: &Study, point: &Point, entry: &RunEntry, iteration: usize) -> Result<(), Failure> {
     let optimizer = point.state.export();
-    let mut arrays: Vec<(String, Vec<f64>)> =
-        optimizer.arrays.iter().map(|(name, values)| (format!("optimizer/{name}"), values.to_vec())).collect();
-    let scalars = vec![entry.misfit, entry.gradient_norm, entry.step_percent, entry.wall_s];
+    let mut arrays: Vec<(String, &[f64])> =
+        optimizer.arrays.iter().map(|&(ref name, values)| (format!("optimizer/{name}"), values)).collect();
+    let scalars = [entry.misfit, entry.gradient_norm, entry.step_percent, entry.wall_s];
     arrays.extend([
-        ("base".to_string(), point.base.clone()),
-        ("preconditioner".to_string(), point.preconditioner.clone()),
-        ("entry/vp".to_string(), entry.vp.clone()),
-        ("entry/gradient".to_string(), entry.gradient.clone()),
-        ("entry/misfit".to_string(), scalars),
-        ("entry/misfit_per_shot".to_string(), entry.misfit_per_shot.clone()),
-        ("entry/model_error".to_string(), entry.model_error.into_iter().collect()),
+        ("base".to_string(), &point.base[..]),
+        ("preconditioner".to_string(), &point.preconditioner[..]),
+        ("entry/vp".to_string(), &entry.vp[..]),
+        ("entry/gradient".to_string(), &entry.gradient[..]),
+        ("entry/misfit".to_string(), &scalars[..]),
+        ("entry/misfit_per_shot".to_string(), &entry.misfit_per_shot[..]),
+        ("entry/model_error".to_string(), entry.model_error.as_slice()),
     ]);
     let text = json!({
         "stage": point.stage,
@@ -177,8 +177,7 @@ pub fn save_point(study: &Study, point: &Point, entry: &RunEntry, iteration: usi
     });
     let directory = restart_directory(study);
     std::fs::create_dir_all(&directory).map_err(|e| unwritable(format!("{}: {e}", directory.display())))?;
-    let number = load_restart(&directory).ok().flatten().map_or(0, |restart| restart.number) + 1;
-    let restart = Restart { number, text: text.to_string(), arrays };
+    let restart = Restart { number: last_number(&directory) + 1, text: text.to_string(), arrays };
     save_restart(&directory, &restart).map_err(unwritable)
 }
 

@@ -1,22 +1,20 @@
 //! The plan of the reversal: budgets of the configuration, sizes of states, measured costs.
 
 use std::path::Path;
-use std::time::Instant;
 
 use treewave_cluster::{Cluster, Failure};
 use treewave_core::Model;
-use treewave_inversion::{Experiment, wave_failure};
-use treewave_reversal::{
-    Evolution, PlanError, PlanRequest, ReversalPlan, Slot, Snapshot, SnapshotStore, StepCosts, StoreError, Tier,
-};
+use treewave_inversion::Experiment;
+use treewave_reversal::{Choice, PlanError, PlanRequest, ReversalPlan, Snapshot, SnapshotStore, StepCosts, StoreError};
 use treewave_storage::{STAGING_STATES, SpillStore};
-use treewave_wave::{Layout, Scalar, State, in_thread_pool};
+use treewave_wave::{Layout, Scalar, State};
 
+use crate::calibration::measure;
 use crate::config::sections::Reversal;
 use crate::study::{misconfigured, unwritable};
 
-/// Steps that are timed, after one that is not.
-const TIMED_STEPS: usize = 6;
+/// Costs for plans that do not depend on them.
+pub const UNIT_COSTS: StepCosts = StepCosts { advance: 1.0, record: 1.0, pull_back: 2.0, write: 1.0, read: 1.0 };
 
 /// Bytes of a state.
 pub fn state_bytes<T: Scalar>(layout: &Layout) -> u64 {
@@ -60,7 +58,8 @@ pub fn check_scratch(reversal: &Reversal) -> Result<(), Failure> {
     })
 }
 
-/// Finds the plan for `steps` steps.
+/// Finds the plan for `steps` steps. The schedule is chosen by the costs of the configuration, else by the measured ones,
+/// [rounded](StepCosts::rounded) so that it is mostly the same in the next run. The seconds are those of the measured ones.
 ///
 /// # Errors
 /// Code 2 for budgets that no schedule fits.
@@ -94,10 +93,10 @@ pub fn plan_bytes(
         segment_steps: reversal.segment_steps,
         blocks: reversal.blocks,
         staging_states: STAGING_STATES,
-        costs,
+        costs: reversal.costs.unwrap_or_else(|| costs.rounded()),
         max_recompute_factor: f64::INFINITY,
     };
-    ReversalPlan::new(&request).map_err(|error| {
+    let mut plan = ReversalPlan::new(&request).map_err(|error| {
         let advice = match error {
             PlanError::Memory { strategy: "bennett", .. } => "; see [reversal] memory, snapshots and blocks",
             PlanError::Memory { .. } => "; see [reversal] memory and snapshots",
@@ -105,10 +104,13 @@ pub fn plan_bytes(
             _ => "",
         };
         misconfigured(format!("reversal: {error}{advice}"))
-    })
+    })?;
+    plan.seconds = plan.counts.cost(&costs.game());
+    Ok(plan)
 }
 
-/// The costs to plan with: those of the configuration, or measured on rank 0 for all.
+/// The costs to plan a run with: those of the configuration, or measured on all ranks at once, since ranks of a node share
+/// its memory; the mean over the ranks. Where no choice depends on costs nothing is measured.
 ///
 /// # Errors
 /// The same on all ranks: a model that is not stable, a scratch directory that does not work.
@@ -118,7 +120,7 @@ pub fn costs<T: Scalar>(
     model: &Model,
     cluster: &dyn Cluster,
 ) -> Result<StepCosts, Failure> {
-    shared_costs(reversal, cluster, || measure(reversal, experiment, model))
+    shared_costs(reversal, cluster, || measure(reversal, experiment, model, cluster.rank()))
 }
 
 /// The same with a way to measure.
@@ -133,90 +135,15 @@ pub fn shared_costs(
     if let Some(costs) = reversal.costs {
         return Ok(costs);
     }
-    let measured = match cluster.rank() {
-        0 => measure().map(Some),
-        _ => Ok(None),
-    };
-    let measured = cluster.agree(measured)?;
-    let list = measured.map_or([0.0; 5], |c| [c.advance, c.record, c.pull_back, c.write, c.read]);
-    let mut shared = list;
-    cluster.sum_owned(&mut shared);
-    let [advance, record, pull_back, write, read] = shared;
-    Ok(StepCosts { advance, record, pull_back, write, read })
-}
-
-/// Times the parts of a gradient on the first shot.
-fn measure<T: Scalar>(reversal: &Reversal, experiment: &Experiment<T>, model: &Model) -> Result<StepCosts, Failure> {
-    let acoustic = experiment.acoustic(model.vp_m_per_s()).map_err(misconfigured)?;
-    let shot = experiment.shot(&acoustic, experiment.shots[0]);
-    let failed = |e| wave_failure(experiment.shots[0], &e);
-    time_parts(reversal, &shot, shot.steps(), shot.new_adjoint(), failed)
-}
-
-/// Times the parts of the gradient of an evolution.
-///
-/// # Errors
-/// Those of the evolution by `failed`; a scratch directory that does not work.
-pub fn time_parts<E: Evolution<Work = ()>>(
-    reversal: &Reversal,
-    shot: &E,
-    steps: usize,
-    mut adjoint: E::Adjoint,
-    failed: impl Fn(E::Error) -> Failure,
-) -> Result<StepCosts, Failure>
-where
-    E::State: 'static,
-    E::Adjoint: Send,
-    E::Error: Send,
-{
-    let steps = TIMED_STEPS.min(steps);
-    let mut state = shot.new_state();
-    let timed = in_thread_pool(|| {
-        let mut records: Vec<_> = (0..steps).map(|_| shot.new_record()).collect();
-        shot.start(&mut state);
-        let mut seconds = [0.0; 3];
-        // The first round touches the memory for the first time and does not count.
-        for _ in 0..2 {
-            let began = Instant::now();
-            shot.advance(0..steps, &mut state, None, &mut ())?;
-            seconds[0] = began.elapsed().as_secs_f64();
-            let began = Instant::now();
-            shot.advance_recording(0..steps, &mut state, &mut records, None, &mut ())?;
-            seconds[1] = began.elapsed().as_secs_f64();
-            let began = Instant::now();
-            shot.pull_back(0..steps, &records, &mut adjoint, &mut ())?;
-            seconds[2] = began.elapsed().as_secs_f64();
-        }
-        Ok(seconds.map(|s| s / steps as f64))
-    });
-    let [advance, record, pull_back] = timed.map_err(failed)?;
-    let (write, read) = if reversal.disk_bytes >= state.bytes() as u64 {
-        disk_seconds(reversal, &mut state).map_err(|e| unwritable(chain(&e)))?
-    } else {
-        (0.0, 0.0)
-    };
-    Ok(StepCosts { advance, record, pull_back, write, read })
-}
-
-/// Seconds that the stencils lose to a write and to a read: the copy to and from a staging buffer. The disk itself works
-/// behind them, as long as it keeps up.
-fn disk_seconds<S: Snapshot + Send + 'static>(reversal: &Reversal, state: &mut S) -> Result<(f64, f64), StoreError> {
-    let mut store = spill(&reversal.scratch, "calibration", 0, 1, state)?;
-    let slot = Slot { tier: Tier::Disk, index: 0 };
-    let mut seconds = [0.0; 2];
-    // The first round touches buffers and file for the first time and does not count.
-    for _ in 0..2 {
-        let began = Instant::now();
-        store.put(slot, state)?;
-        seconds[0] = began.elapsed().as_secs_f64();
-        store.get(slot, state)?;
-        store.prefetch(slot)?;
-        std::thread::sleep(std::time::Duration::from_secs_f64(10.0 * seconds[0]));
-        let began = Instant::now();
-        store.get(slot, state)?;
-        seconds[1] = began.elapsed().as_secs_f64();
+    if reversal.disk_bytes == 0 || !matches!(reversal.strategy, Choice::Auto | Choice::TwoLevel) {
+        return Ok(UNIT_COSTS);
     }
-    Ok((seconds[0], seconds[1]))
+    let own = cluster.agree(measure())?;
+    // As whole picoseconds, so that the sum has the same bits on all ranks.
+    let mut sums = [own.advance, own.record, own.pull_back, own.write, own.read].map(|s| (1e12 * s) as i64);
+    cluster.all_sum(&mut sums);
+    let [advance, record, pull_back, write, read] = sums.map(|sum| 1e-12 * sum as f64 / cluster.size() as f64);
+    Ok(StepCosts { advance, record, pull_back, write, read })
 }
 
 /// An error with its causes.

@@ -16,10 +16,11 @@ use treewave_wave::{
 };
 
 use crate::band::WaveletSamples;
+use crate::calibration::{Timed, time_parts};
 use crate::config::keys::Side;
 use crate::config::sections::{DataSource, Synthetic};
 use crate::observed::{add_noise, check_geometry};
-use crate::reversal::{self, plan_bytes, shared_costs, time_parts};
+use crate::reversal::{self, plan_bytes, shared_costs};
 use crate::session::Session;
 use crate::study::{DATA, ENVIRONMENT, NUMERICAL, Study, bad_data, misconfigured};
 
@@ -219,8 +220,15 @@ impl<'a> SeedSetup<'a> {
         let program = self.program(&self.study.start)?;
         let costs = shared_costs(reversal, cluster, || {
             let shot = self.shot(&program, self.shots[0])?;
+            let timed = Timed {
+                shot: &shot,
+                steps: self.steps(),
+                output: shot.new_output(),
+                adjoint: shot.new_adjoint(),
+                record_bytes: 8 * program.record_elements() as u64,
+            };
             let failed = |e| shot_failure(self.shots[0], NUMERICAL, &e);
-            time_parts(reversal, &shot, self.steps(), shot.new_adjoint(), failed)
+            in_thread_pool(|| time_parts(reversal, timed, cluster.rank(), failed))
         })?;
         let bytes = |elements: usize| 8 * elements as u64;
         let (state, record) = (bytes(program.state_elements()), bytes(program.record_elements()));

@@ -2,8 +2,8 @@
 
 use std::io::IsTerminal;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -13,6 +13,8 @@ use treewave_wave::Path as SimdPath;
 
 use crate::cli::Common;
 use crate::config::{self, Config};
+use crate::memory::peak_rss_bytes;
+use crate::status::StatusFile;
 use crate::study::{Study, misconfigured, unwritable};
 use crate::terminal::PipedTerminal;
 
@@ -73,6 +75,11 @@ impl Session {
         Ok((Session { cluster, threads, path, stop, progress }, study))
     }
 
+    /// The most memory that any rank has had so far; to be called by all ranks.
+    pub fn peak_rss_bytes(&self) -> u64 {
+        self.cluster.all_max(peak_rss_bytes() as i64) as u64
+    }
+
     /// Whether this rank speaks for all.
     pub fn leads(&self) -> bool {
         self.cluster.rank() == 0
@@ -127,6 +134,7 @@ pub struct Progress {
     speaks: bool,
     bar: ProgressBar,
     began: Instant,
+    status: Mutex<StatusFile>,
 }
 
 impl Progress {
@@ -135,7 +143,7 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(0), target);
         let style = ProgressStyle::with_template("{msg:>24} [{bar:40}] {pos}/{len} shots {elapsed_precise}");
         bar.set_style(style.expect("the template is valid").progress_chars("=> "));
-        Progress { speaks, bar, began: Instant::now() }
+        Progress { speaks, bar, began: Instant::now(), status: Mutex::default() }
     }
 
     /// What the following shots are for.
@@ -143,6 +151,12 @@ impl Progress {
         self.bar.set_length(shots as u64);
         self.bar.set_position(0);
         self.bar.set_message(what.to_string());
+        self.status(|status| status.count(0, shots));
+    }
+
+    /// Does something with the status file of the run.
+    pub fn status<R>(&self, body: impl FnOnce(&mut StatusFile) -> R) -> R {
+        body(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A line for the user, above the bar.
@@ -166,10 +180,10 @@ impl Progress {
 impl Observer for Progress {
     fn event(&self, event: Event) {
         match event {
-            // Other ranks' shots are not counted: an estimate from this rank's share would jump.
-            Event::Shot { shot, seconds, .. } => {
-                self.bar.inc(1);
-                log::debug!("shot {shot}: {seconds:.2} s");
+            Event::Shot { shot, seconds } => log::debug!("shot {shot}: {seconds:.2} s"),
+            Event::Progress { done, total } => {
+                self.bar.set_position(done as u64);
+                self.status(|status| status.count(done, total));
             }
             Event::Message(text) => self.line(&text),
         }

@@ -9,7 +9,7 @@ use crate::band::Band;
 use crate::config::keys::MisfitKind;
 use crate::config::sections::DataSource;
 use crate::observed::{Observed, Simulation, observed_file};
-use crate::reversal;
+use crate::reversal::{self, UNIT_COSTS};
 use crate::session::Session;
 use crate::study::{Study, misconfigured};
 
@@ -110,8 +110,7 @@ pub fn layout(study: &Study, band: &Band) -> treewave_wave::Layout {
 /// # Errors
 /// Code 2, naming the least budget that works.
 pub fn check_budget<T: Scalar>(study: &Study, band: &Band) -> Result<(), Failure> {
-    let costs = treewave_reversal::StepCosts { advance: 1.0, record: 1.0, pull_back: 2.0, write: 1.0, read: 1.0 };
-    reversal::plan::<T>(&study.config.reversal, &layout(study, band), band.steps(), costs).map(|_| ())
+    reversal::plan::<T>(&study.config.reversal, &layout(study, band), band.steps(), UNIT_COSTS).map(|_| ())
 }
 
 /// Refuses what would stop a run later on, before anything is computed or written.

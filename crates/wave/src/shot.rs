@@ -151,6 +151,17 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         self
     }
 
+    /// Bytes of the shot itself: the places and weights of its receivers, its wavelet.
+    pub fn bytes(&self) -> usize {
+        let of = |point: &Point<T>| {
+            let weights = point.field.weights.capacity() + point.cells.weights.capacity();
+            size_of::<Point<T>>()
+                + weights * size_of::<(usize, T)>()
+                + point.mirrors.capacity() * size_of::<(usize, usize)>()
+        };
+        self.receivers.iter().map(of).sum::<usize>() + self.wavelet.len() * size_of::<T>()
+    }
+
     /// Number of steps.
     pub fn steps(&self) -> usize {
         self.steps

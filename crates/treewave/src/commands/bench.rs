@@ -13,6 +13,7 @@ use treewave_wave::{
 
 use super::{Outcome, print_json};
 use crate::cli::{Bench, Common};
+use crate::memory::peak_rss_bytes;
 use crate::study::{misconfigured, unwritable};
 
 /// Cells of the layer, and the rest of the set-up, as the peers' scripts have them.
@@ -207,12 +208,4 @@ fn median(values: &[f64]) -> f64 {
 
 fn least(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::INFINITY, f64::min)
-}
-
-/// Peak resident memory of this process in bytes; 0 where the system does not tell.
-pub fn peak_rss_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let kib = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<u64>().ok());
-    kib.map_or(0, |kib| kib * 1024)
 }

@@ -28,6 +28,7 @@ fn gradient<T: Scalar>(session: &Session, study: &Study, to: Option<&Path>) -> R
     session.progress.begin("gradient", setup.shots.len());
     let result = setup.evaluate(study.start.vp_m_per_s())?;
     let file = to.map_or_else(|| study.config.run.output.join("gradient.h5"), Path::to_path_buf);
+    let peak_rss_bytes = session.peak_rss_bytes();
     let written = if session.leads() {
         let record = GradientRecord {
             grid: study.grid(),
@@ -36,7 +37,7 @@ fn gradient<T: Scalar>(session: &Session, study: &Study, to: Option<&Path>) -> R
             misfit: result.misfit,
             shots: &setup.shots,
             misfit_per_shot: &result.misfit_per_shot,
-            log: log_json(&result.log, &setup.plan).to_string(),
+            log: log_json(&result.log, &setup.plan, peak_rss_bytes).to_string(),
             provenance: provenance::layout(session.cluster.as_ref(), session.threads, session.path),
         };
         let directory = file.parent().filter(|_| to.is_none());

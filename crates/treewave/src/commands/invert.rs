@@ -85,14 +85,14 @@ fn invert<T: Scalar>(session: &Session, study: &Study) -> Result<i32, Experiment
         None => (Record::new(study, session), None),
     };
     check_stages::<T>(study, session)?;
-    let begun = if session.leads() { record.begin(study) } else { Ok(()) };
+    let begun = if session.leads() { record.begin(study, &session.progress) } else { Ok(()) };
     session.cluster.agree(begun)?;
     let reason = match run_stages::<T>(session, study, &mut record, point) {
         Ok(reason) => reason.map_or("all iterations were made".to_string(), |reason| reason.to_string()),
         Err(error) => {
             if session.leads() {
                 // The error that ended the run is the one to be told.
-                let _ = record.write_status(study, "stopped");
+                let _ = record.write_status(study, &session.progress, "stopped");
             }
             return Err(error);
         }
@@ -100,7 +100,7 @@ fn invert<T: Scalar>(session: &Session, study: &Study) -> Result<i32, Experiment
     if study.config.output.data {
         write_predicted::<T>(session, study, &record)?;
     }
-    let finished = if session.leads() { record.finish(study, &reason) } else { Ok(()) };
+    let finished = if session.leads() { record.finish(study, &session.progress, &reason) } else { Ok(()) };
     session.cluster.agree(finished)?;
     session.progress.line(&format!("done: {reason}; {}", record.summary()));
     Ok(0)
@@ -167,22 +167,25 @@ fn run_stage<T: Scalar>(
         last: None,
         log: &mut log,
     };
-    let (mut state, preconditioner) = match from {
-        Some(from) => (from.state, from.preconditioner),
+    // The gradient of the start model is the first that the optimiser counts, and the start has it already.
+    let mut counted_with_start = 0;
+    let mut point = match from {
+        Some(from) => from,
         None => {
             let start = control.start();
             let evaluated = misfit.evaluated(&start)?;
             if record.is_empty() {
                 record.push(Entry::start(study, &evaluated, stage, session.progress.seconds()));
+                counted_with_start = 1;
             }
             let diagonal = preconditioner(study, &control, &evaluated);
             let fresh = optimizer(study, &control, stage, &diagonal)?.start(start).map_err(misconfigured)?;
-            (fresh, diagonal)
+            Point { stage, ended: false, base, preconditioner: diagonal, state: fresh }
         }
     };
-    let lbfgs = optimizer(study, &control, stage, &preconditioner)?;
-    while state.iterations() < options.iterations as u64 {
-        let report = match lbfgs.step(&mut state, &mut misfit) {
+    let lbfgs = optimizer(study, &control, stage, &point.preconditioner)?;
+    while point.state.iterations() < options.iterations as u64 {
+        let report = match lbfgs.step(&mut point.state, &mut misfit) {
             Ok(report) => report,
             Err(StepError::Fatal(error)) => return Err(error),
             Err(error) => return Err(misconfigured(error).into()),
@@ -190,24 +193,17 @@ fn run_stage<T: Scalar>(
         report.messages.iter().for_each(|message| session.progress.event(Event::Message(format!("  {message}"))));
         let moved = report.step_length > 0.0;
         if moved {
-            let evaluated = misfit.known(state.x()).cloned();
-            let entry =
-                Entry::iteration(study, &control, &state, evaluated, &report, stage, session.progress.seconds());
+            let evaluated = misfit.known(point.state.x()).cloned();
+            let mut entry =
+                Entry::iteration(study, &control, &point.state, evaluated, &report, stage, session.progress.seconds());
+            entry.evaluations -= std::mem::take(&mut counted_with_start);
             record.push(entry);
-            (misfit.lowest, misfit.last) = (None, misfit.last.take().filter(|(x, _)| x == state.x()));
+            (misfit.lowest, misfit.last) = (None, misfit.last.take().filter(|(x, _)| x == point.state.x()));
         }
-        let point = Point {
-            stage,
-            // A limit on the evaluations may be raised when the run goes on; the other reasons are final.
-            ended: report
-                .stopped_because
-                .as_ref()
-                .is_some_and(|reason| !matches!(reason, StopReason::Evaluations { .. })),
-            base: base.clone(),
-            preconditioner: preconditioner.clone(),
-            state: state.clone(),
-        };
-        let saved = if session.leads() { record.save(study, &point) } else { Ok(()) };
+        // A limit on the evaluations may be raised when the run goes on; the other reasons are final.
+        let is_final = |reason: &StopReason| !matches!(reason, StopReason::Evaluations { .. });
+        point.ended = report.stopped_because.as_ref().is_some_and(is_final);
+        let saved = if session.leads() { record.save(study, &session.progress, &point) } else { Ok(()) };
         session.cluster.agree(saved)?;
         session.progress.line(&iteration_text(record, &report));
         if report.stopped_because.is_some() {
@@ -231,12 +227,14 @@ fn iteration_text(record: &Record, report: &IterationReport) -> String {
     )
 }
 
+/// Tells what the reversals of a stage did; to be called by all ranks.
 fn say_log(session: &Session, log: &Log) {
     session.progress.line(&format!(
-        "  reversal: {:.2} forward steps per step, {} written to disk, {:.1} s waited for it",
+        "  reversal: {:.2} forward steps per step, {} written to disk, {:.1} s waited for it; peak memory of a rank {}",
         log.recompute_factor(),
         bytes_text(log.bytes_written),
         log.seconds_waited,
+        bytes_text(session.peak_rss_bytes()),
     ));
 }
 

@@ -92,26 +92,22 @@ pub(super) fn plan(study: &Study, ranks: usize) -> Result<Planned, Failure> {
     let largest = study.survey.shots.iter().map(|shot| shot.receivers_m.len()).max().unwrap_or(0) as u64;
     let (state, field) = (8 * program.state_elements() as u64, 8 * points);
     let memory = Memory {
+        // The models: start and true one, what is read and squared of them.
+        program: PROGRAM_BYTES + 8 * 4 * points,
+        inversion: 0,
         reversal: plan.peak_memory_bytes,
         // Working and adjoint state, the squared velocity of both models, the gradient.
         fields: 2 * state + 3 * field,
-        // Start and true model, what is read and squared of them; results and their sums in three digits.
-        model: 8 * (4 * points + 5 * (2 * points + wavelet)),
+        // Results and their sums in three digits.
+        sums: 8 * 5 * (2 * points + wavelet),
         // Recorded, predicted, observed samples and residual, twice.
         traces: 5 * 8 * largest * study.survey.samples as u64,
-        program: PROGRAM_BYTES,
+        simulating: 0,
+        publishing: 0,
     };
-    let seconds = setup.shots.len().div_ceil(ranks) as f64 * plan.seconds;
-    Ok(Planned {
-        stage: 0,
-        shots: setup.shots.len(),
-        costs,
-        plan,
-        memory,
-        seconds,
-        lowpass_hz: None,
-        steps: setup.steps(),
-    })
+    let shots = setup.shots.len();
+    let shots_per_rank = shots.div_ceil(ranks);
+    Ok(Planned { stage: 0, shots, costs, plan, memory, shots_per_rank, lowpass_hz: None, steps: setup.steps() })
 }
 
 /// `treewave simulate`.
@@ -172,6 +168,7 @@ pub fn gradient(session: &Session, study: &Study, to: Option<&Path>) -> Result<i
     session.progress.begin("gradient", setup.shots.len());
     let summed = setup.evaluate(session, &plan)?;
     let file = to.map_or_else(|| study.config.run.output.join("gradient.h5"), Path::to_path_buf);
+    let peak_rss_bytes = session.peak_rss_bytes();
     let written = if session.leads() {
         let [c2, wavelet, u0] = &summed.arrays[..] else { unreachable!("three arrays are summed") };
         let record = SeedGradientRecord {
@@ -183,7 +180,7 @@ pub fn gradient(session: &Session, study: &Study, to: Option<&Path>) -> Result<i
             misfit: summed.misfit,
             shots: &setup.shots,
             misfit_per_shot: &summed.misfit_per_shot,
-            log: log_json(&summed.log, &plan).to_string(),
+            log: log_json(&summed.log, &plan, peak_rss_bytes).to_string(),
             provenance: provenance::layout(session.cluster.as_ref(), session.threads, session.path),
         };
         let head = provenance::head(&format!("{}: gradient", study.config.run.name));

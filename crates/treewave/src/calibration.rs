@@ -1,0 +1,212 @@
+//! What the parts of a gradient take on this machine, measured.
+
+use std::time::{Duration, Instant};
+
+use treewave_cluster::Failure;
+use treewave_core::Model;
+use treewave_inversion::{Experiment, wave_failure};
+use treewave_reversal::{Evolution, MemoryLimit, Slot, Snapshot, StepCosts, StoreError, Tier};
+use treewave_wave::{Acoustic, Scalar, in_thread_pool};
+
+use crate::config::sections::Reversal;
+use crate::reversal::{chain, record_bytes, spill};
+use crate::study::{misconfigured, unwritable};
+
+/// A part is repeated until it takes so long: a single step can be shorter than what disturbs a clock.
+const ROUND_S: f64 = 0.02;
+/// Measurements per part; their median counts.
+const ROUNDS: usize = 5;
+/// No further round is begun after so long.
+const LONGEST_S: f64 = 3.0;
+/// Bytes of the records that are written and read in turns: more than a cache holds, as in a gradient.
+const RECORDS_BYTES: u64 = 32 << 20;
+
+/// Times the parts of a gradient on the first shot, with the threads of this process; `rank` tells apart the files in the
+/// scratch directory.
+///
+/// # Errors
+/// A model that is not stable, a scratch directory that does not work.
+pub fn measure<T: Scalar>(
+    reversal: &Reversal,
+    experiment: &Experiment<T>,
+    model: &Model,
+    rank: usize,
+) -> Result<StepCosts, Failure> {
+    let acoustic = experiment.acoustic(model.vp_m_per_s()).map_err(misconfigured)?;
+    in_thread_pool(|| measure_on(reversal, experiment, &acoustic, rank))
+}
+
+/// The same on several ranks of `threads` threads that compute at once on this machine: the mean over them.
+///
+/// # Errors
+/// As [`measure`]; code 5 if the threads cannot be started.
+pub fn measure_together<T: Scalar>(
+    reversal: &Reversal,
+    experiment: &Experiment<T>,
+    model: &Model,
+    ranks: usize,
+    threads: usize,
+) -> Result<StepCosts, Failure> {
+    let rank = |rank: usize| -> Result<_, Failure> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|e| unwritable(format!("cannot start {threads} threads: {e}")))?;
+        let acoustic = experiment.acoustic(model.vp_m_per_s()).map_err(misconfigured)?;
+        Ok((pool, acoustic, rank))
+    };
+    // All are made before the first begins, so that they compute at the same time.
+    let ranks = (0..ranks).map(rank).collect::<Result<Vec<_>, Failure>>()?;
+    let measured = std::thread::scope(|scope| {
+        let start = |(pool, acoustic, rank): &'_ (rayon::ThreadPool, Acoustic<T>, usize)| {
+            pool.install(|| measure_on(reversal, experiment, acoustic, *rank))
+        };
+        let running: Vec<_> = ranks.iter().map(|rank| scope.spawn(move || start(rank))).collect();
+        let ended = running.into_iter().map(|thread| thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
+        ended.collect::<Result<Vec<StepCosts>, Failure>>()
+    })?;
+    let mean = |of: fn(&StepCosts) -> f64| measured.iter().map(of).sum::<f64>() / measured.len() as f64;
+    Ok(StepCosts {
+        advance: mean(|c| c.advance),
+        record: mean(|c| c.record),
+        pull_back: mean(|c| c.pull_back),
+        write: mean(|c| c.write),
+        read: mean(|c| c.read),
+    })
+}
+
+fn measure_on<T: Scalar>(
+    reversal: &Reversal,
+    experiment: &Experiment<T>,
+    acoustic: &Acoustic<T>,
+    rank: usize,
+) -> Result<StepCosts, Failure> {
+    let shot = experiment.shot(acoustic, experiment.shots[0]);
+    let timed = Timed {
+        steps: shot.steps(),
+        output: shot.new_output(),
+        adjoint: shot.new_adjoint(),
+        record_bytes: record_bytes::<T>(acoustic.layout()),
+        shot: &shot,
+    };
+    time_parts(reversal, timed, rank, |e| wave_failure(experiment.shots[0], &e))
+}
+
+/// A shot whose parts are timed.
+pub struct Timed<'a, E: Evolution> {
+    /// The shot.
+    pub shot: &'a E,
+    /// Its steps.
+    pub steps: usize,
+    /// What it writes to.
+    pub output: E::Output,
+    /// Its adjoint state.
+    pub adjoint: E::Adjoint,
+    /// Bytes of a record.
+    pub record_bytes: u64,
+}
+
+/// Times the parts of the gradient of a shot by the threads of the calling pool.
+///
+/// # Errors
+/// Those of the evolution by `failed`; a scratch directory that does not work.
+pub fn time_parts<E>(
+    reversal: &Reversal,
+    timed: Timed<E>,
+    rank: usize,
+    failed: impl Fn(E::Error) -> Failure,
+) -> Result<StepCosts, Failure>
+where
+    E: Evolution<Work = (), State: 'static>,
+{
+    let shot = timed.shot;
+    let steps = timed_steps(reversal, timed.record_bytes);
+    let [advance, record, pull_back] = step_seconds(timed, steps).map_err(failed)?;
+    let mut state = shot.new_state();
+    let (write, read) = if reversal.disk_bytes >= state.bytes() as u64 {
+        disk_seconds(reversal, &mut state, rank).map_err(|e| unwritable(chain(&e)))?
+    } else {
+        (0.0, 0.0)
+    };
+    Ok(StepCosts { advance, record, pull_back, write, read })
+}
+
+/// Steps that are recorded in a row; their records fit the budget, for a run measures too.
+fn timed_steps(reversal: &Reversal, record_bytes: u64) -> usize {
+    let budget = match reversal.memory {
+        MemoryLimit::Bytes(bytes) => bytes / record_bytes,
+        MemoryLimit::Snapshots(snapshots) => 2 * snapshots as u64,
+    };
+    (RECORDS_BYTES / record_bytes).clamp(2, 64).min(budget).max(1) as usize
+}
+
+/// Seconds per step forward, recorded, and back.
+fn step_seconds<E: Evolution<Work = ()>>(timed: Timed<E>, steps: usize) -> Result<[f64; 3], E::Error> {
+    let Timed { shot, mut output, mut adjoint, .. } = timed;
+    let steps = steps.min(timed.steps);
+    let mut state = shot.new_state();
+    let mut records: Vec<_> = (0..steps).map(|_| shot.new_record()).collect();
+    shot.start(&mut state);
+    let mut run = |part: usize| match part {
+        0 => shot.advance(0..steps, &mut state, None, &mut ()),
+        1 => shot.advance_recording(0..steps, &mut state, &mut records, Some(&mut output), &mut ()),
+        _ => shot.pull_back(0..steps, &records, &mut adjoint, &mut ()),
+    };
+    let began = Instant::now();
+    let mut rounds: [Vec<f64>; 3] = Default::default();
+    let mut repeats = [1; 3];
+    // The first round touches the memory for the first time; the second tells how often to repeat.
+    for round in 0..ROUNDS + 2 {
+        if round > 2 && began.elapsed().as_secs_f64() > LONGEST_S {
+            break;
+        }
+        for part in 0..3 {
+            let began = Instant::now();
+            (0..repeats[part]).try_for_each(|_| run(part))?;
+            let seconds = began.elapsed().as_secs_f64();
+            match round {
+                0 => {}
+                1 => repeats[part] = (ROUND_S / seconds.max(1e-6)).ceil() as usize,
+                _ => rounds[part].push(seconds / (repeats[part] * steps) as f64),
+            }
+        }
+    }
+    Ok(rounds.map(median))
+}
+
+/// Seconds that the stencils lose to a write and to a read: the copy to and from a staging buffer. The disk itself works
+/// behind them, as long as it keeps up.
+fn disk_seconds<S: Snapshot + Send + 'static>(
+    reversal: &Reversal,
+    state: &mut S,
+    rank: usize,
+) -> Result<(f64, f64), StoreError> {
+    let mut store = spill(&reversal.scratch, "calibration", rank, 1, state)?;
+    let slot = Slot { tier: Tier::Disk, index: 0 };
+    let (mut writes, mut reads) = (Vec::new(), Vec::new());
+    let all_began = Instant::now();
+    // The first round touches buffers and file for the first time and does not count.
+    for round in 0..ROUNDS + 1 {
+        if round > 1 && all_began.elapsed().as_secs_f64() > LONGEST_S {
+            break;
+        }
+        let began = Instant::now();
+        store.put(slot, state)?;
+        let write = began.elapsed();
+        store.get(slot, state)?;
+        store.prefetch(slot)?;
+        std::thread::sleep((10 * write).min(Duration::from_millis(200)));
+        let began = Instant::now();
+        store.get(slot, state)?;
+        if round > 0 {
+            writes.push(write.as_secs_f64());
+            reads.push(began.elapsed().as_secs_f64());
+        }
+        store.discard(slot)?;
+    }
+    Ok((median(writes), median(reads)))
+}
+
+/// The value in the middle.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
