@@ -32,7 +32,7 @@ peak_frequency_hz = 4.0
 synthetic = true
 [reversal]
 strategy = "two-level"
-memory = "50 MiB"
+memory = "30 MiB"
 disk = "256 MiB"
 costs = { advance = 100.0, pull_back = 200.0, write = 1.0, read = 1.0 }
 [optimizer]
