@@ -20,7 +20,7 @@ start = { builtin = "foldbelt", shape = [301, 201], spacing_m = 30.0, smooth_m =
 [physics]
 equation = "acoustic"
 [time]
-duration_s = 1.2
+duration_s = 3.0
 record_s = 0.004
 [survey]
 sources   = { x_m = { start = 1000, stop = 8000, count = 4 }, z_m = 40 }
@@ -32,8 +32,8 @@ peak_frequency_hz = 4.0
 synthetic = true
 [reversal]
 strategy = "two-level"
-memory = "30 MiB"
-disk = "256 MiB"
+memory = "64 MiB"
+disk = "512 MiB"
 costs = { advance = 100.0, pull_back = 200.0, write = 1.0, read = 1.0 }
 [optimizer]
 bounds = { vp_m_per_s = [1400.0, 5000.0] }
