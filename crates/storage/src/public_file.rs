@@ -5,12 +5,14 @@
 //! besides the attributes of the dimension scales themselves: netCDF refuses whole files for others.
 
 use std::collections::BTreeMap;
+use std::iter::once;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::SystemTime;
 
 use hdf5::types::{VarLenArray, VarLenUnicode};
-use hdf5::{Dataset, File, H5Type, Location, ObjectReference1};
+use hdf5::{Dataset, File, H5Type, Hyperslab, Location, ObjectReference1, Selection, SliceOrIndex};
+use ndarray::ArrayViewD;
 use treewave_core::Grid;
 use treewave_core::grid::AXIS_NAMES;
 
@@ -205,6 +207,32 @@ impl PublicFile {
         }
         let dataset = self.create_dataset::<T>(label, &shape, None)?;
         dataset.write_raw(values).map_err(|e| self.error(format!("write dataset {:?}", label.name), &e))
+    }
+
+    /// Writes real numbers in `f64`, given as one slice per index of the first axis, so that they need not stand together.
+    ///
+    /// # Errors
+    /// As [`PublicFile::write`].
+    pub(crate) fn write_stack<'a>(
+        &mut self,
+        label: &Label,
+        slices: impl ExactSizeIterator<Item = &'a [f64]>,
+    ) -> Result<(), StorageError> {
+        let shape = self.shape(label)?;
+        if slices.len() != shape[0] {
+            let what = format!("dataset {:?} was given {} slices, it has {}", label.name, slices.len(), shape[0]);
+            return Err(StorageError::content(self.beside.target(), what));
+        }
+        let dataset = self.create_dataset::<f64>(label, &shape, None)?;
+        for (i, slice) in slices.enumerate() {
+            let view = ArrayViewD::from_shape(&shape[1..], slice)
+                .map_err(|e| StorageError::content(self.beside.target(), format!("dataset {:?}: {e}", label.name)))?;
+            let place: Vec<SliceOrIndex> = once(i.into()).chain(shape[1..].iter().map(|_| (..).into())).collect();
+            dataset
+                .write_slice(view, Selection::new(Hyperslab::from(place)))
+                .map_err(|e| self.error(format!("write dataset {:?}", label.name), &e))?;
+        }
+        Ok(())
     }
 
     /// Reserves a dataset of real numbers to be written in parts: chunked by `rows` of its first axis, not filled.

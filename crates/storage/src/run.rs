@@ -133,16 +133,14 @@ pub fn publish_run(path: &Path, run: &RunRecord, head: &Head, limit_bytes: u64) 
     };
     let mut with_iteration = vec![if split { "last_iteration" } else { "iteration" }];
     with_iteration.extend_from_slice(&axes);
-    let all =
-        |of: fn(&RunEntry) -> &Vec<f64>| kept.iter().flat_map(|entry| of(entry).iter().copied()).collect::<Vec<_>>();
-    file.write(&velocity("vp", &with_iteration), &all(|e| &e.vp), Precision::F64)?;
+    file.write_stack(&velocity("vp", &with_iteration), kept.iter().map(|entry| &entry.vp[..]))?;
     let gradient = Label {
         name: "gradient",
         axes: &with_iteration,
         units: "Pa2 s2/m",
         long_name: "derivative of the misfit with respect to the velocity",
     };
-    file.write(&gradient, &all(|e| &e.gradient), Precision::F64)?;
+    file.write_stack(&gradient, kept.iter().map(|entry| &entry.gradient[..]))?;
     write_histories(&mut file, run)?;
     file.publish()
 }

@@ -33,10 +33,8 @@ pub struct Memory {
     pub sums: u64,
     /// Traces of a shot.
     pub traces: u64,
-    /// Instead of the four above: simulating data and gathering them on rank 0.
+    /// Instead of all but the program: simulating data and gathering them on rank 0.
     pub simulating: u64,
-    /// Instead of them: publishing the iterations of an inversion.
-    pub publishing: u64,
 }
 
 /// What the memory of a stage depends on.
@@ -78,7 +76,6 @@ impl Memory {
             sums: 2 * 3 * vector + adding.saturating_sub(turning),
             traces: turning + shot_bytes as u64,
             simulating: simulating::<T>(needs),
-            publishing: vector * entries(study, stage),
         }
     }
 
@@ -88,8 +85,7 @@ impl Memory {
     }
     /// The memory of `treewave invert`.
     pub fn of_inversion(&self) -> u64 {
-        let evaluating = self.inversion + self.evaluating().max(self.publishing);
-        self.peak(evaluating.max(self.simulating))
+        self.peak((self.inversion + self.evaluating()).max(self.simulating))
     }
 
     fn peak(&self, arrays: u64) -> u64 {

@@ -98,8 +98,7 @@ pub fn run(config: &Path, ranks: usize, as_json: bool, common: &Common) -> Outco
             ("fields", m.fields),
             ("sums", m.sums),
             ("traces", m.traces),
-            ("or, instead of the last four, simulating", m.simulating),
-            ("publishing", m.publishing),
+            ("or, instead of all but the program, simulating", m.simulating),
         ];
         let parts = parts.map(|(name, bytes)| format!("{name} {}", bytes_text(bytes))).join(", ");
         println!("  memory     {} per rank: {parts}", bytes_text(m.of_inversion()));

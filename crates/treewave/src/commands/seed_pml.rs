@@ -103,7 +103,6 @@ pub(super) fn plan(study: &Study, ranks: usize) -> Result<Planned, Failure> {
         // Recorded, predicted, observed samples and residual, twice.
         traces: 5 * 8 * largest * study.survey.samples as u64,
         simulating: 0,
-        publishing: 0,
     };
     let shots = setup.shots.len();
     let shots_per_rank = shots.div_ceil(ranks);
