@@ -4,7 +4,7 @@ use thiserror::Error;
 use treewave_cluster::{Cluster, Failure};
 use treewave_core::{Grid, Observer, ShotData, StopFlag, Survey};
 use treewave_reversal::{Log, MemoryStore, ReversalPlan, SnapshotStore, StoreError, TieredStore, Workspace, reverse};
-use treewave_wave::{Acoustic, AcousticOptions, AcousticShot, Path, Scalar, State, WaveError, in_thread_pool};
+use treewave_wave::{Acoustic, AcousticOptions, AcousticShot, Adjoint, Path, Scalar, State, WaveError, in_thread_pool};
 
 use crate::misfit::Misfit;
 use crate::shots::{
@@ -100,18 +100,14 @@ impl<T: Scalar> Experiment<'_, T> {
     /// A request to stop on any rank; a failure of this rank's own on a single rank (with more ranks it ends the job).
     pub fn evaluate(&self, vp: &[f64], inverse: &Inverse) -> Result<Evaluated, ExperimentError> {
         let acoustic = self.acoustic(vp).map_err(|e| Failure::new(NUMERICAL_CODE, e.to_string()))?;
-        let mut runner = None;
+        // Made by this thread, always the same one: freed memory stays with the thread that asked for it, and a pool whose
+        // threads took turns would keep it once per thread. A rank that gets no shot does not fail.
+        let mut runner = ShotRunner::new(self, &acoustic, inverse);
         let lengths = [self.grid.len(); 2];
         let mut summed = self.shot_loop().sum(&lengths, &mut |shot| {
-            in_thread_pool(|| {
-                let runner = match &mut runner {
-                    Some(runner) => runner,
-                    None => runner.insert(ShotRunner::new(self, &acoustic, inverse)?),
-                };
-                let ShotGradient { misfit, gradient_vp, illumination, log } =
-                    runner.run(self, &acoustic, shot, inverse)?;
-                Ok(Summand { misfit, arrays: vec![gradient_vp, illumination], log })
-            })
+            let runner = runner.as_mut().map_err(|error| error.clone())?;
+            let done = in_thread_pool(|| runner.run(self, &acoustic, shot, inverse))?;
+            Ok(Summand { misfit: done.misfit, arrays: vec![done.gradient_vp, done.illumination], log: done.log })
         })?;
         let illumination = summed.arrays.pop().unwrap_or_default();
         Ok(Evaluated {
@@ -161,11 +157,11 @@ pub struct ShotGradient {
 pub struct ShotRunner<'a, T: Scalar> {
     workspace: Workspace<AcousticShot<'a, T>>,
     store: TieredStore<'a, State<T>>,
-    adjoint: Option<treewave_wave::Adjoint<T>>,
+    adjoint: Adjoint<T>,
 }
 
 impl<'a, T: Scalar> ShotRunner<'a, T> {
-    /// Allocates the working state, the records, and the store of snapshots.
+    /// Allocates the working state, the adjoint state, the records, and the store of snapshots.
     ///
     /// # Errors
     /// The scratch directory cannot take the spilled snapshots.
@@ -188,7 +184,7 @@ impl<'a, T: Scalar> ShotRunner<'a, T> {
             ),
         };
         let disk = disk.map(|disk| disk as Box<dyn SnapshotStore<State<T>> + Send + 'a>);
-        Ok(ShotRunner { workspace, store: TieredStore::new(memory, disk), adjoint: None })
+        Ok(ShotRunner { workspace, store: TieredStore::new(memory, disk), adjoint: shot.new_adjoint() })
     }
 
     /// Misfit and gradient of one shot.
@@ -218,7 +214,7 @@ impl<'a, T: Scalar> ShotRunner<'a, T> {
             .shot(acoustic, shot)
             .with_misfit(move |predicted, derivative| misfit.evaluate(predicted, &observed, record_s, derivative));
         let mut output = evolution.new_output();
-        let adjoint = self.adjoint.get_or_insert_with(|| evolution.new_adjoint());
+        let adjoint = &mut self.adjoint;
         evolution.fit(adjoint);
         let schedule = inverse.plan.schedule();
         let stop = || experiment.stop.requested();
