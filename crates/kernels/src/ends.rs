@@ -4,7 +4,7 @@
 use treewave_core::Real;
 
 use crate::layer::{add, curvature, derivative};
-use crate::lines::{HALF, Lines, holds};
+use crate::lines::{HALF, Lines};
 use crate::stencil::Stencil;
 use crate::vector::{Vector, splats};
 
@@ -25,8 +25,6 @@ pub struct LayerEnd<T> {
     pub begin: usize,
     /// Place of that cell in a row of memory variables, at least [`BORDER`].
     pub at: usize,
-    /// Elements of a row of memory variables, [`BORDER`] more than the last end needs.
-    pub row: usize,
 }
 
 impl<T> LayerEnd<T> {
@@ -41,18 +39,18 @@ impl<T> LayerEnd<T> {
         n
     }
 
-    /// Checks that a memory variable holds the ends of `count` rows and what borders them.
+    /// Checks that a memory variable holds the ends of all rows and what borders them.
     #[inline(always)]
-    fn memory_holds(&self, memory: &[T], count: usize) {
+    fn memory_holds(&self, lines: &Lines<T>, memory: &[T]) {
         let from = self.at.checked_sub(BORDER).and_then(|from| memory.get(from..));
-        assert!(from.is_some_and(|memory| holds(memory, count, self.row, self.b.len() + 2 * BORDER)));
+        lines.in_memory(from.expect("ends lie in the memory variable"), self.b.len() + 2 * BORDER);
     }
 
     /// Checks that arrays of the rows of a field hold their ends.
     #[inline(always)]
     fn fields_hold(&self, lines: &Lines<T>, m: &[T], next: &[T]) {
-        let (count, line, n) = (lines.count, lines.line, self.b.len());
-        assert!(holds(&m[self.begin..], count, line, n) && holds(&next[self.begin..], count, line, n));
+        lines.in_field(&m[self.begin..], self.b.len());
+        lines.in_field(&next[self.begin..], self.b.len());
     }
 }
 
@@ -66,16 +64,16 @@ pub(crate) fn psi_ends<T: Real, V: Vector<T>, const D: usize, const FMA: bool>(
 ) {
     for end in ends {
         let n = end.check::<V>(&p, D);
-        end.memory_holds(psi, p.count);
+        end.memory_holds(&p, psi);
         let (first, psi) = (p.first(), psi.as_mut_ptr());
         let (a, b) = (end.a[BORDER..].as_ptr(), end.b.as_ptr());
         // SAFETY: by the checks above, all arrays hold the cells of the end in all rows, and the field their neighbours, in
         // whole vectors. These functions are compiled for, and put into a table of, a path with the instructions of `V`.
         unsafe {
             let d: [V; D] = splats(&stencil.first[2][1..]);
-            for i in 0..p.count {
+            for row in p.rows() {
                 for j in (0..n).step_by(V::LANES) {
-                    let (p, psi) = (first.add(i * p.line + end.begin + j), psi.add(i * end.row + end.at + j));
+                    let (p, psi) = (first.add(row.field + end.begin + j), psi.add(row.memory + end.at + j));
                     let slope = derivative::<T, V, D, FMA>(&d, |k| p.offset(k));
                     let decayed = V::load(b.add(j)).times(V::load(psi));
                     V::load(a.add(j)).times_plus::<FMA>(slope, decayed).flush().store(psi);
@@ -120,10 +118,12 @@ fn each_end<T: Real, V: Vector<T>, const R: usize, const D: usize, const FMA: bo
     record: &mut [T],
 ) {
     let n = end.check::<V>(&p, R);
-    end.memory_holds(psi, p.count);
-    end.memory_holds(zeta, p.count);
+    end.memory_holds(&p, psi);
+    end.memory_holds(&p, zeta);
     end.fields_hold(&p, m, next);
-    assert!(!RECORD || holds(&record[end.begin..], p.count, p.n, n));
+    if RECORD {
+        p.in_cells(&record[end.begin..], n);
+    }
     let (a, b) = (end.a[BORDER..].as_ptr(), end.b.as_ptr());
     let (first, psi, zeta) = (p.first(), psi.as_ptr(), zeta.as_mut_ptr());
     let (m, next, record) = (m.as_ptr(), next.as_mut_ptr(), record.as_mut_ptr());
@@ -132,10 +132,10 @@ fn each_end<T: Real, V: Vector<T>, const R: usize, const D: usize, const FMA: bo
         let d: [V; D] = splats(&stencil.first[2][1..]);
         let c: [V; R] = splats(&stencil.second[2][1..]);
         let c0 = V::splat(stencil.second[2][0]);
-        for i in 0..p.count {
+        for row in p.rows() {
             for j in (0..n).step_by(V::LANES) {
-                let (place, at) = (i * p.line + end.begin + j, i * end.row + end.at + j);
-                let (cell, p, psi, zeta) = (i * p.n + end.begin + j, first.add(place), psi.add(at), zeta.add(at));
+                let (place, at) = (row.field + end.begin + j, row.memory + end.at + j);
+                let (cell, p, psi, zeta) = (row.cell + end.begin + j, first.add(place), psi.add(at), zeta.add(at));
                 let slope = derivative::<T, V, D, FMA>(&d, |k| psi.offset(k));
                 let q = curvature::<T, V, R, FMA>(c0, &c, |k| p.offset(k)).plus(slope);
                 let decayed = V::load(b.add(j)).times(V::load(zeta));
@@ -153,13 +153,13 @@ fn each_end<T: Real, V: Vector<T>, const R: usize, const D: usize, const FMA: bo
 pub(crate) fn decay_ends<T: Real, V: Vector<T>, const FMA: bool>(ends: &[LayerEnd<T>], v: Lines<T>, z: &mut [T]) {
     for end in ends {
         let n = end.check::<V>(&v, 0);
-        end.memory_holds(z, v.count);
+        end.memory_holds(&v, z);
         let (first, z, b) = (v.first(), z.as_mut_ptr(), end.b.as_ptr());
         // SAFETY: as in `psi_ends`.
         unsafe {
-            for i in 0..v.count {
+            for row in v.rows() {
                 for j in (0..n).step_by(V::LANES) {
-                    let (v, z) = (first.add(i * v.line + end.begin + j), z.add(i * end.row + end.at + j));
+                    let (v, z) = (first.add(row.field + end.begin + j), z.add(row.memory + end.at + j));
                     V::load(b.add(j)).times_plus::<FMA>(V::load(z), V::load(v)).flush().store(z);
                 }
             }
@@ -178,17 +178,17 @@ pub(crate) fn adjoint_psi_ends<T: Real, V: Vector<T>, const D: usize, const FMA:
 ) {
     for end in ends {
         let n = end.check::<V>(&v, D);
-        end.memory_holds(z, v.count);
-        end.memory_holds(p, v.count);
+        end.memory_holds(&v, z);
+        end.memory_holds(&v, p);
         let (a, b) = (end.a[BORDER..].as_ptr(), end.b.as_ptr());
         let (first, z, p) = (v.first(), z.as_ptr(), p.as_mut_ptr());
         // SAFETY: as in `psi_ends`; memory variables and `a` have borders as wide as the differences reach.
         unsafe {
             let d: [V; D] = splats(&stencil.first[2][1..]);
-            for i in 0..v.count {
+            for row in v.rows() {
                 for j in (0..n).step_by(V::LANES) {
-                    let at = i * end.row + end.at + j;
-                    let (v, z, p) = (first.add(i * v.line + end.begin + j), z.add(at), p.add(at));
+                    let at = row.memory + end.at + j;
+                    let (v, z, p) = (first.add(row.field + end.begin + j), z.add(at), p.add(at));
                     let value = |k: isize| {
                         V::load(a.add(j).offset(k)).times_plus::<FMA>(V::load(z.offset(k)), V::load(v.offset(k)))
                     };
@@ -217,8 +217,8 @@ pub(crate) fn adjoint_layer_ends<T: Real, V: Vector<T>, const R: usize, const D:
 ) {
     for end in ends {
         let n = end.check::<V>(&v, 0);
-        end.memory_holds(z, v.count);
-        end.memory_holds(p, v.count);
+        end.memory_holds(&v, z);
+        end.memory_holds(&v, p);
         end.fields_hold(&v, m, next);
         let (a, z, p, m, next) = (end.a[BORDER..].as_ptr(), z.as_ptr(), p.as_ptr(), m.as_ptr(), next.as_mut_ptr());
         // SAFETY: as in `psi_ends`; memory variables and `a` have borders as wide as the differences reach.
@@ -226,9 +226,9 @@ pub(crate) fn adjoint_layer_ends<T: Real, V: Vector<T>, const R: usize, const D:
             let d: [V; D] = splats(&stencil.first[2][1..]);
             let c: [V; R] = splats(&stencil.second[2][1..]);
             let c0 = V::splat(stencil.second[2][0]);
-            for i in 0..v.count {
+            for row in v.rows() {
                 for j in (0..n).step_by(V::LANES) {
-                    let (place, at) = (i * v.line + end.begin + j, i * end.row + end.at + j);
+                    let (place, at) = (row.field + end.begin + j, row.memory + end.at + j);
                     let weighted = |memory: *const T, k: isize| {
                         V::load(a.add(j).offset(k)).times(V::load(memory.add(at).offset(k)))
                     };

@@ -26,7 +26,7 @@
 
 use treewave_core::Real;
 
-use crate::lines::{LANES, Lines, holds};
+use crate::lines::{LANES, Lines};
 use crate::stencil::Stencil;
 use crate::vector::{Vector, splats};
 
@@ -113,36 +113,30 @@ fn whole<T, V: Vector<T>>(lines: &Lines<T>) {
     assert!(lines.n.is_multiple_of(LANES), "rows are whole vectors");
 }
 
-/// Checks that arrays with the rows of a field hold them.
-#[inline(always)]
-fn fields_hold<T>(lines: &Lines<T>, m: &[T], next: &[T]) {
-    let Lines { count, line, n, .. } = *lines;
-    assert!(holds(m, count, line, n) && holds(next, count, line, n));
-}
-
 /// Where rows across an axis begin, from a list of them that is checked to hold as many as `lines`.
 #[inline(always)]
 fn across<T, const N: usize>(rows: &[&[T]], lines: &Lines<T>) -> [*const T; N] {
     std::array::from_fn(|k| {
-        assert!(holds(rows[k], lines.count, lines.n, lines.n));
+        lines.in_memory(rows[k], lines.n);
         rows[k].as_ptr()
     })
 }
 
-/// `Z ← b Z + v` for rows in the layer of axis x or y.
+/// `Z = b Z_old + v` for rows in the layer of axis x or y.
 #[inline(always)]
-pub(crate) fn decay_lines<T: Real, V: Vector<T>, const FMA: bool>(b: T, v: Lines<T>, z: &mut [T]) {
+pub(crate) fn decay_lines<T: Real, V: Vector<T>, const FMA: bool>(b: T, v: Lines<T>, old: &[T], z: &mut [T]) {
     whole::<T, V>(&v);
     v.check(0, 0);
-    assert!(holds(z, v.count, v.n, v.n));
-    let (first, z) = (v.first(), z.as_mut_ptr());
-    for i in 0..v.count {
+    v.in_memory(old, v.n);
+    v.in_memory(z, v.n);
+    let (first, old, z) = (v.first(), old.as_ptr(), z.as_mut_ptr());
+    for row in v.rows() {
         for j in (0..v.n).step_by(V::LANES) {
-            // SAFETY: by the checks above, both arrays hold all rows, in whole vectors. These functions are compiled for,
+            // SAFETY: by the checks above, all arrays hold all rows, in whole vectors. These functions are compiled for,
             // and put into a table of, a path with the instructions of `V`; so below.
             unsafe {
-                let (v, z) = (first.add(i * v.line + j), z.add(i * v.n + j));
-                V::splat(b).times_plus::<FMA>(V::load(z), V::load(v)).flush().store(z);
+                let (v, at) = (first.add(row.field + j), row.memory + j);
+                V::splat(b).times_plus::<FMA>(V::load(old.add(at)), V::load(v)).flush().store(z.add(at));
             }
         }
     }
@@ -160,15 +154,15 @@ pub(crate) fn psi_lines<T: Real, V: Vector<T>, const D: usize, const FMA: bool>(
     whole::<T, V>(&p);
     let stride = p.strides[axis];
     p.check(D, stride);
-    assert!(holds(psi, p.count, p.n, p.n));
+    p.in_memory(psi, p.n);
     let (first, psi) = (p.first(), psi.as_mut_ptr());
     // SAFETY: by the checks above, the arrays hold all rows, and the field their neighbours, in whole vectors.
     unsafe {
         let d: [V; D] = splats(&stencil.first[axis][1..]);
         let (a, b) = (V::splat(a), V::splat(b));
-        for i in 0..p.count {
+        for row in p.rows() {
             for j in (0..p.n).step_by(V::LANES) {
-                let (p, psi) = (first.add(i * p.line + j), psi.add(i * p.n + j));
+                let (p, psi) = (first.add(row.field + j), psi.add(row.memory + j));
                 let slope = derivative::<T, V, D, FMA>(&d, |k| p.offset(k * stride as isize));
                 a.times_plus::<FMA>(slope, b.times(V::load(psi))).flush().store(psi);
             }
@@ -225,9 +219,14 @@ fn each_line<
     whole::<T, V>(&p);
     let (stride, inside) = (p.strides[axis], !zeta.is_empty());
     p.check(R, stride);
-    fields_hold(&p, m, next);
-    assert!(!inside || holds(zeta, p.count, p.n, p.n));
-    assert!(!RECORD || holds(record, p.count, p.n, p.n));
+    p.in_field(m, p.n);
+    p.in_field(next, p.n);
+    if inside {
+        p.in_memory(zeta, p.n);
+    }
+    if RECORD {
+        p.in_cells(record, p.n);
+    }
     let psi: [*const T; N] = across(psi, &p);
     let (first, zeta, m, next) = (p.first(), zeta.as_mut_ptr(), m.as_ptr(), next.as_mut_ptr());
     let record = record.as_mut_ptr();
@@ -236,12 +235,12 @@ fn each_line<
         let d: [V; D] = splats(&stencil.first[axis][1..]);
         let c: [V; R] = splats(&stencil.second[axis][1..]);
         let (c0, a, b) = (V::splat(stencil.second[axis][0]), V::splat(a), V::splat(b));
-        for i in 0..p.count {
+        for row in p.rows() {
             for j in (0..p.n).step_by(V::LANES) {
-                let (cell, place) = (i * p.n + j, i * p.line + j);
-                let mut extra = derivative::<T, V, D, FMA>(&d, |k| psi[(D as isize + k) as usize].add(cell));
+                let (cell, at, place) = (row.cell + j, row.memory + j, row.field + j);
+                let mut extra = derivative::<T, V, D, FMA>(&d, |k| psi[(D as isize + k) as usize].add(at));
                 if inside {
-                    let (p, zeta) = (first.add(place), zeta.add(cell));
+                    let (p, zeta) = (first.add(place), zeta.add(at));
                     let q = curvature::<T, V, R, FMA>(c0, &c, |k| p.offset(k * stride as isize)).plus(extra);
                     let moved = a.times_plus::<FMA>(q, b.times(V::load(zeta))).flush();
                     moved.store(zeta);
@@ -270,7 +269,7 @@ pub(crate) fn adjoint_psi_lines<T: Real, V: Vector<T>, const D: usize, const N: 
     whole::<T, V>(&v);
     let stride = v.strides[axis];
     v.check(D, stride);
-    assert!(holds(p, v.count, v.n, v.n));
+    v.in_memory(p, v.n);
     let z: [*const T; N] = across(z, &v);
     let (first, p) = (v.first(), p.as_mut_ptr());
     // SAFETY: by the checks above, the arrays hold all rows, and the field their neighbours, in whole vectors.
@@ -278,9 +277,9 @@ pub(crate) fn adjoint_psi_lines<T: Real, V: Vector<T>, const D: usize, const N: 
         let d: [V; D] = splats(&stencil.first[axis][1..]);
         let a: [V; N] = splats(a);
         let b = V::splat(b);
-        for i in 0..v.count {
+        for row in v.rows() {
             for j in (0..v.n).step_by(V::LANES) {
-                let (cell, v) = (i * v.n + j, first.add(i * v.line + j));
+                let (cell, v) = (row.memory + j, first.add(row.field + j));
                 let value = |k: isize| {
                     let row = (D as isize + k) as usize;
                     a[row].times_plus::<FMA>(V::load(z[row].add(cell)), V::load(v.offset(k * stride as isize)))
@@ -322,7 +321,8 @@ pub(crate) fn adjoint_layer_lines<
 ) {
     const { assert!(NZ == 2 * R + 1 && NP == 2 * D + 1) };
     whole::<T, V>(&v);
-    fields_hold(&v, m, next);
+    v.in_field(m, v.n);
+    v.in_field(next, v.n);
     let (z, p): ([*const T; NZ], [*const T; NP]) = (across(z, &v), across(p, &v));
     let (m, next) = (m.as_ptr(), next.as_mut_ptr());
     let (second, first) = (&stencil.second[axis], &stencil.first[axis]);
@@ -335,9 +335,9 @@ pub(crate) fn adjoint_layer_lines<
     // SAFETY: by the checks above, the arrays hold all rows, in whole vectors.
     unsafe {
         let (of_z, of_p): ([V; NZ], [V; NP]) = (splats(&of_z), splats(&of_p));
-        for i in 0..v.count {
+        for row in v.rows() {
             for j in (0..v.n).step_by(V::LANES) {
-                let (cell, place) = (i * v.n + j, i * v.line + j);
+                let (cell, place) = (row.memory + j, row.field + j);
                 let mut extra = of_z[R].times(V::load(z[R].add(cell)));
                 for k in 1..=R {
                     extra = of_z[R + k].times_plus::<FMA>(V::load(z[R + k].add(cell)), extra);

@@ -5,19 +5,23 @@ pub const LANES: usize = 16;
 /// Ends of rows are a multiple of this many points long.
 pub const HALF: usize = 8;
 
-/// Rows of a field, at equal distances, and where their neighbours are.
+/// Some rows of some planes of a field, and how far apart they stand in each kind of array.
+///
+/// Distances are those of neighbours along x (planes) and y (rows).
 #[derive(Clone, Copy, Debug)]
 pub struct Lines<'a, T> {
     /// The field.
     pub field: &'a [T],
     /// Index of the first point of the first row.
     pub start: usize,
-    /// Distances of neighbours along x and y.
+    /// Number of planes, and of rows of each.
+    pub counts: [usize; 2],
+    /// Distances in fields.
     pub strides: [usize; 2],
-    /// Number of rows.
-    pub count: usize,
-    /// Distance between rows: in 3-D that of neighbours along y, in 2-D along x.
-    pub line: usize,
+    /// Distances in records and gradients.
+    pub cells: [usize; 2],
+    /// Distances in the memory variables of the layer that a kernel is about.
+    pub memory: [usize; 2],
     /// Points of a row.
     pub n: usize,
 }
@@ -28,9 +32,27 @@ impl<T> Lines<'_, T> {
     pub(crate) fn check(&self, radius: usize, stride: usize) {
         let reach = radius.checked_mul(stride).filter(|&reach| reach <= self.start);
         let end = reach.and_then(|reach| self.start.checked_add(reach));
-        let inside =
-            end.is_some_and(|end| end <= self.field.len() && holds(&self.field[end..], self.count, self.line, self.n));
+        let inside = end
+            .is_some_and(|end| end <= self.field.len() && holds(&self.field[end..], self.counts, self.strides, self.n));
         assert!(inside, "rows and their neighbours lie in the field");
+    }
+
+    /// Checks that arrays with the rows of a field, without their neighbours, hold `n` points of each.
+    #[inline(always)]
+    pub(crate) fn in_field(&self, array: &[T], n: usize) {
+        assert!(holds(array, self.counts, self.strides, n), "rows lie in the field");
+    }
+
+    /// Checks that an array of the padded cells holds `n` points of each row.
+    #[inline(always)]
+    pub(crate) fn in_cells(&self, array: &[T], n: usize) {
+        assert!(holds(array, self.counts, self.cells, n), "rows lie in the record");
+    }
+
+    /// Checks that a memory variable holds `n` points of each row.
+    #[inline(always)]
+    pub(crate) fn in_memory(&self, array: &[T], n: usize) {
+        assert!(holds(array, self.counts, self.memory, n), "rows lie in the memory variable");
     }
 
     /// The first point of the first row.
@@ -38,13 +60,34 @@ impl<T> Lines<'_, T> {
     pub(crate) fn first(&self) -> *const T {
         self.field[self.start..].as_ptr()
     }
+
+    /// Where every row begins, counted from the first.
+    #[inline(always)]
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row> + use<T> {
+        let Lines { counts, strides, cells, memory, .. } = *self;
+        (0..counts[0]).flat_map(move |x| {
+            (0..counts[1]).map(move |y| {
+                let of = |distances: [usize; 2]| x * distances[0] + y * distances[1];
+                Row { field: of(strides), cell: of(cells), memory: of(memory) }
+            })
+        })
+    }
 }
 
-/// Whether an array holds `count` rows of `n` points, at some distance of each other.
+/// Where a row begins in each kind of array.
+#[derive(Clone, Copy)]
+pub(crate) struct Row {
+    pub field: usize,
+    pub cell: usize,
+    pub memory: usize,
+}
+
+/// Whether an array holds `n` points of so many rows of so many planes, at some distances of each other.
 #[inline(always)]
-pub(crate) fn holds<T>(array: &[T], count: usize, distance: usize, n: usize) -> bool {
-    let last = count.saturating_sub(1).checked_mul(distance);
-    last.and_then(|last| last.checked_add(n)).is_some_and(|end| end <= array.len())
+pub(crate) fn holds<T>(array: &[T], counts: [usize; 2], distances: [usize; 2], n: usize) -> bool {
+    let last = |axis: usize| counts[axis].saturating_sub(1).checked_mul(distances[axis]);
+    let end = last(0).zip(last(1)).and_then(|(x, y)| x.checked_add(y)).and_then(|last| last.checked_add(n));
+    end.is_some_and(|end| end <= array.len())
 }
 
 #[cfg(test)]
@@ -54,19 +97,31 @@ mod tests {
     #[test]
     fn rows_outside_the_field_are_refused() {
         let field = vec![0.0; 100];
-        let lines = |start, count, line, n| Lines { field: &field, start, strides: [10, 10], count, line, n };
+        let lines = |start, counts, x, y, n| Lines {
+            field: &field,
+            start,
+            counts,
+            strides: [x, y],
+            cells: [n, n],
+            memory: [n, n],
+            n,
+        };
         let refused =
             |lines: Lines<f64>, radius, stride| std::panic::catch_unwind(|| lines.check(radius, stride)).is_err();
-        assert!(!refused(lines(20, 3, 16, 16), 2, 10));
-        assert!(!refused(lines(0, 1, 16, 100), 2, 0));
+        assert!(!refused(lines(20, [1, 3], 0, 16, 16), 2, 10));
+        assert!(!refused(lines(20, [3, 1], 16, 0, 16), 2, 10));
+        assert!(!refused(lines(20, [2, 2], 16, 16, 16), 2, 10));
+        assert!(!refused(lines(0, [1, 1], 16, 16, 100), 2, 0));
         for (lines, radius, stride) in [
-            (lines(19, 3, 16, 16), 2, 10),
-            (lines(20, 4, 16, 16), 2, 10),
-            (lines(33, 3, 16, 16), 2, 10),
-            (lines(20, 1, 16, 16), 2, usize::MAX / 2 + 2),
-            (lines(20, 3, usize::MAX / 2 + 1, 16), 2, 1),
-            (lines(usize::MAX, 1, 16, 16), 0, 1),
-            (lines(20, 1, 16, usize::MAX), 1, 1),
+            (lines(19, [1, 3], 0, 16, 16), 2, 10),
+            (lines(20, [1, 4], 0, 16, 16), 2, 10),
+            (lines(20, [2, 3], 16, 16, 16), 2, 10),
+            (lines(33, [1, 3], 0, 16, 16), 2, 10),
+            (lines(20, [1, 1], 0, 16, 16), 2, usize::MAX / 2 + 2),
+            (lines(20, [1, 3], 0, usize::MAX / 2 + 1, 16), 2, 1),
+            (lines(20, [3, 2], usize::MAX / 2 + 1, usize::MAX / 2, 16), 2, 1),
+            (lines(usize::MAX, [1, 1], 0, 16, 16), 0, 1),
+            (lines(20, [1, 1], 0, 16, usize::MAX), 1, 1),
         ] {
             assert!(refused(lines, radius, stride), "{lines:?}");
         }

@@ -66,8 +66,8 @@ type Rows<'a, 'b, T> = &'a [&'b [T]];
 
 /// The kernels; see the modules [`update`](crate::update) and [`layer`](crate::layer) for what they compute.
 ///
-/// Rows are a multiple of 16 points long. They come as [`Lines`]: those of `m` and `next` begin with the first of them and are
-/// as far apart, those of records and of the layer's memory variables follow each other without gaps.
+/// Rows are a multiple of 16 points long. They come as [`Lines`]: all arrays begin with the first of them, those of `m` and
+/// `next` are as far apart as those of the field.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::type_complexity, reason = "each signature is spelled out once, here")]
 pub struct RowKernels<T> {
@@ -82,8 +82,8 @@ pub struct RowKernels<T> {
     pub psi: fn(&Stencil<T>, usize, [T; 2], Lines<T>, &mut [T]),
     /// `w += D ψ + ζ`: stencil, axis, [a, b], p, rows of ψ, ζ inside the layer, m, next, record or nothing.
     pub layer: fn(&Stencil<T>, usize, [T; 2], Lines<T>, Rows<T>, &mut [T], &[T], &mut [T], &mut [T]),
-    /// `Z ← b Z + v`: b, v, Z.
-    pub decay: fn(T, Lines<T>, &mut [T]),
+    /// `Z = b Z_old + v`: b, v, Z_old, Z.
+    pub decay: fn(T, Lines<T>, &[T], &mut [T]),
     /// `P ← b P − D (v + a Z)`: stencil, axis, b, v, rows of Z, their a, P.
     pub adjoint_psi: fn(&Stencil<T>, usize, T, Lines<T>, Rows<T>, &[T], &mut [T]),
     /// `w += L (a Z) − D (a P)`: stencil, axis, v, rows of Z, rows of P, their a, m, next.
@@ -106,16 +106,17 @@ pub trait Simd: Real {
     fn kernels(radius: usize, dims: usize, path: Path) -> RowKernels<Self>;
 }
 
-/// A table of the functions of a module for given scalars, vectors in rows and at their ends, and constants.
+/// A table of the functions of a module for given scalars, vectors in rows and at their ends, and constants: radius, axes
+/// besides z, planes that are stepped at once (as many as the registers reach for).
 macro_rules! table {
-    ($module:ident, $t:ty, $v:ty, $e:ty, $r:literal, $axes:literal) => {{
+    ($module:ident, $t:ty, $v:ty, $e:ty, $r:literal, $axes:literal, $planes:literal) => {{
         const D: usize = radius_beside($r);
         const N: usize = 2 * $r + 1;
         const ND: usize = 2 * D + 1;
         RowKernels {
-            step: $module::step::<$t, $v, $r, $axes>,
-            record: $module::record::<$t, $v, $r, $axes>,
-            image: $module::image::<$t, $v, $r, $axes>,
+            step: $module::step::<$t, $v, $r, $axes, $planes>,
+            record: $module::record::<$t, $v, $r, $axes, $planes>,
+            image: $module::image::<$t, $v, $r, $axes, $planes>,
             psi: $module::psi::<$t, $v, D>,
             layer: $module::layer::<$t, $v, $r, D, ND>,
             decay: $module::decay::<$t, $v>,
@@ -138,8 +139,8 @@ macro_rules! choose {
     (@ $module:ident, $t:ty, $v:ty, $e:ty, $radius:expr, $dims:expr; $($r:literal)*) => {
         match ($radius, $dims) {
             $(
-                ($r, 2) => table!($module, $t, $v, $e, $r, 1),
-                ($r, 3) => table!($module, $t, $v, $e, $r, 2),
+                ($r, 2) => table!($module, $t, $v, $e, $r, 1, 4),
+                ($r, 3) => table!($module, $t, $v, $e, $r, 2, 2),
             )*
             (radius, dims) => panic!("no kernels of radius {radius} (1 to {MAX_RADIUS}) in {dims} dimensions (2 or 3)"),
         }
@@ -150,12 +151,12 @@ macro_rules! choose {
 macro_rules! compile {
     ($rule:ident $(, $argument:tt)*) => {
         $rule! { ($($argument),*)
-            step[R, AXES](s: &Stencil<T>, now: Lines<T>, m: &[T], next: &mut [T]) = update::step_lines;
-            record[R, AXES](s: &Stencil<T>, now: Lines<T>, m: &[T], next: &mut [T], record: &mut [T]) = update::record_lines;
-            image[R, AXES](s: &Stencil<T>, now: Lines<T>, m: &[T], next: &mut [T], record: &[T], gradient: &mut [T], illumination: &mut [T]) = update::image_lines;
+            step[R, AXES, P](s: &Stencil<T>, now: Lines<T>, m: &[T], next: &mut [T]) = update::step_lines;
+            record[R, AXES, P](s: &Stencil<T>, now: Lines<T>, m: &[T], next: &mut [T], record: &mut [T]) = update::record_lines;
+            image[R, AXES, P](s: &Stencil<T>, now: Lines<T>, m: &[T], next: &mut [T], record: &[T], gradient: &mut [T], illumination: &mut [T]) = update::image_lines;
             psi[D](s: &Stencil<T>, axis: usize, ab: [T; 2], p: Lines<T>, psi: &mut [T]) = layer::psi_lines;
             layer[R, D, N](s: &Stencil<T>, axis: usize, ab: [T; 2], p: Lines<T>, psi: Rows<T>, zeta: &mut [T], m: &[T], next: &mut [T], record: &mut [T]) = layer::layer_lines;
-            decay[](b: T, v: Lines<T>, z: &mut [T]) = layer::decay_lines;
+            decay[](b: T, v: Lines<T>, old: &[T], z: &mut [T]) = layer::decay_lines;
             adjoint_psi[D, N](s: &Stencil<T>, axis: usize, b: T, v: Lines<T>, z: Rows<T>, a: &[T], p: &mut [T]) = layer::adjoint_psi_lines;
             adjoint_layer[R, N, D, M](s: &Stencil<T>, axis: usize, v: Lines<T>, z: Rows<T>, p: Rows<T>, a: &[T], m: &[T], next: &mut [T]) = layer::adjoint_layer_lines;
             psi_ends[D](s: &Stencil<T>, ends: &[LayerEnd<T>], p: Lines<T>, psi: &mut [T]) = ends::psi_ends;

@@ -3,7 +3,7 @@
 
 use treewave_core::Real;
 
-use crate::lines::{LANES, Lines, holds};
+use crate::lines::{LANES, Lines};
 use crate::stencil::Stencil;
 use crate::vector::{Vector, prefetch, splats};
 
@@ -15,35 +15,39 @@ const IMAGE: u8 = 2;
 /// Points of a row that are worked on before the next row: what the stencil needs of them stays in the first-level cache.
 const TILE: usize = 1024;
 
-/// Rows ahead that are fetched into the cache: what is read for the first time, and what is written.
-const AHEAD: usize = 2;
-
-/// `next = 2 now − next + m L now` for some rows; those of `m` and `next` are as far apart as those of `now`.
+/// `next = 2 now − next + m L now` for some rows, `P` planes at once: neighbours along x are loaded once for all of them.
 #[inline(always)]
-pub(crate) fn step_lines<T: Real, V: Vector<T>, const R: usize, const AXES: usize, const FMA: bool>(
+pub(crate) fn step_lines<T: Real, V: Vector<T>, const R: usize, const AXES: usize, const P: usize, const FMA: bool>(
     stencil: &Stencil<T>,
     now: Lines<T>,
     m: &[T],
     next: &mut [T],
 ) {
-    tiles::<T, V, R, AXES, FMA, PLAIN>(stencil, now, m, next, &mut [], &[], &mut [], &mut []);
+    tiles::<T, V, R, AXES, P, FMA, PLAIN>(stencil, now, m, next, &mut [], &[], &mut [], &mut []);
 }
 
 /// The same, and `record = L now`, whose rows follow each other without gaps.
 #[inline(always)]
-pub(crate) fn record_lines<T: Real, V: Vector<T>, const R: usize, const AXES: usize, const FMA: bool>(
+pub(crate) fn record_lines<
+    T: Real,
+    V: Vector<T>,
+    const R: usize,
+    const AXES: usize,
+    const P: usize,
+    const FMA: bool,
+>(
     stencil: &Stencil<T>,
     now: Lines<T>,
     m: &[T],
     next: &mut [T],
     record: &mut [T],
 ) {
-    tiles::<T, V, R, AXES, FMA, RECORD>(stencil, now, m, next, record, &[], &mut [], &mut []);
+    tiles::<T, V, R, AXES, P, FMA, RECORD>(stencil, now, m, next, record, &[], &mut [], &mut []);
 }
 
 /// The same without writing a record; `gradient += now record` and `illumination += record²`.
 #[inline(always)]
-pub(crate) fn image_lines<T: Real, V: Vector<T>, const R: usize, const AXES: usize, const FMA: bool>(
+pub(crate) fn image_lines<T: Real, V: Vector<T>, const R: usize, const AXES: usize, const P: usize, const FMA: bool>(
     stencil: &Stencil<T>,
     now: Lines<T>,
     m: &[T],
@@ -52,12 +56,12 @@ pub(crate) fn image_lines<T: Real, V: Vector<T>, const R: usize, const AXES: usi
     gradient: &mut [T],
     illumination: &mut [T],
 ) {
-    tiles::<T, V, R, AXES, FMA, IMAGE>(stencil, now, m, next, &mut [], record, gradient, illumination);
+    tiles::<T, V, R, AXES, P, FMA, IMAGE>(stencil, now, m, next, &mut [], record, gradient, illumination);
 }
 
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "an array each")]
-fn tiles<T: Real, V: Vector<T>, const R: usize, const AXES: usize, const FMA: bool, const WHAT: u8>(
+fn tiles<T: Real, V: Vector<T>, const R: usize, const AXES: usize, const P: usize, const FMA: bool, const WHAT: u8>(
     stencil: &Stencil<T>,
     now: Lines<T>,
     m: &[T],
@@ -68,16 +72,26 @@ fn tiles<T: Real, V: Vector<T>, const R: usize, const AXES: usize, const FMA: bo
     illumination: &mut [T],
 ) {
     const { assert!(LANES.is_multiple_of(V::LANES)) };
-    let Lines { count, line, n, .. } = now;
+    let Lines { counts: [planes, rows], strides, cells, n, .. } = now;
     assert!(n.is_multiple_of(LANES), "rows are whole vectors");
-    for stride in [now.strides[0], if AXES == 2 { now.strides[1] } else { 1 }, 1] {
+    for stride in [strides[0], if AXES == 2 { strides[1] } else { 1 }, 1] {
         now.check(R, stride);
     }
-    assert!(line == now.strides[AXES - 1] && n <= line);
-    assert!(holds(m, count, line, n) && holds(next, count, line, n));
-    assert!(WHAT != RECORD || holds(record, count, n, n));
-    assert!(WHAT != IMAGE || holds(recorded, count, n, n));
-    assert!(WHAT != IMAGE || (holds(gradient, count, n, n) && holds(illumination, count, n, n)));
+    // Rows that are written do not overlap.
+    let apart = |distances: [usize; 2]| {
+        (rows < 2 || n <= distances[1]) && (planes < 2 || rows.max(1) * distances[1].max(n) <= distances[0])
+    };
+    assert!(apart(strides) && (WHAT == PLAIN || apart(cells)), "rows are apart");
+    now.in_field(m, n);
+    now.in_field(next, n);
+    if WHAT == RECORD {
+        now.in_cells(record, n);
+    }
+    if WHAT == IMAGE {
+        now.in_cells(recorded, n);
+        now.in_cells(gradient, n);
+        now.in_cells(illumination, n);
+    }
     let pointers = Pointers {
         now: now.first(),
         m: m.as_ptr(),
@@ -87,21 +101,25 @@ fn tiles<T: Real, V: Vector<T>, const R: usize, const AXES: usize, const FMA: bo
         gradient: gradient.as_mut_ptr(),
         illumination: illumination.as_mut_ptr(),
     };
-    let distances = Distances { x: now.strides[0], line, cells: n };
     for first in (0..n).step_by(TILE) {
         let width = TILE.min(n - first);
-        for i in (0..count).step_by(2) {
-            // SAFETY: by the assertions above, all arrays hold the points `first..first + width` of the rows `i` and, if it
-            // is one of them, `i + 1`; the field holds `R` neighbours on each side too; `V::LANES` divides `width`. The
-            // functions of this module are compiled for, and put into a table of, a path with the instructions of `V`.
-            unsafe {
-                let at = pointers.at(i * line + first, i * n + first);
-                if i + 1 < count {
-                    rows::<T, V, R, AXES, FMA, WHAT, 2>(stencil, at, distances, width);
-                } else {
-                    rows::<T, V, R, AXES, FMA, WHAT, 1>(stencil, at, distances, width);
+        let mut x = 0;
+        while x < planes {
+            let at_once = if x + P <= planes { P } else { 1 };
+            for y in 0..rows {
+                let at = pointers.at(x * strides[0] + y * strides[1] + first, x * cells[0] + y * cells[1] + first);
+                // SAFETY: by the assertions above, all arrays hold the points `first..first + width` of row `y` of the
+                // planes `x..x + at_once`; the field holds `R` neighbours on each side too; `V::LANES` divides `width`. The
+                // functions of this module are compiled for, and put into a table of, a path with the instructions of `V`.
+                unsafe {
+                    if at_once == P {
+                        planes_at_once::<T, V, R, AXES, FMA, WHAT, P>(stencil, at, strides, cells[0], width);
+                    } else {
+                        planes_at_once::<T, V, R, AXES, FMA, WHAT, 1>(stencil, at, strides, cells[0], width);
+                    }
                 }
             }
+            x += at_once;
         }
     }
 }
@@ -134,70 +152,68 @@ impl<T> Pointers<T> {
     }
 }
 
-/// Distances in memory: along x, between rows in fields, between rows in records.
-#[derive(Clone, Copy)]
-struct Distances {
-    x: usize,
-    line: usize,
-    cells: usize,
-}
-
-/// `U` rows at once, `n` points of each: neighbours along y (in 2-D x) are loaded once for all of them.
+/// The same row of `P` planes at once, `n` points of each; `cells` is the distance of planes in records.
 ///
 /// # Safety
 /// The processor has the instructions of `V`; `n` is a multiple of `V::LANES`; the arrays that the step needs hold these
 /// points, and the field `R` neighbours on each side along each axis.
 #[inline(always)]
-unsafe fn rows<
+unsafe fn planes_at_once<
     T: Real,
     V: Vector<T>,
     const R: usize,
     const AXES: usize,
     const FMA: bool,
     const WHAT: u8,
-    const U: usize,
+    const P: usize,
 >(
     stencil: &Stencil<T>,
     at: Pointers<T>,
-    distances: Distances,
+    [x, y]: [usize; 2],
+    cells: usize,
     n: usize,
 ) {
-    let Distances { x, line, cells } = distances;
     // SAFETY: every pointer is that of a point or of a neighbour that the caller promises, `V::LANES` of which follow.
     unsafe {
         let cx: [V; R] = splats(&stencil.second[0][1..]);
-        let cl: [V; R] = splats(&stencil.second[AXES - 1][1..]);
+        let cy: [V; R] = splats(&stencil.second[1][1..]);
         let cz: [V; R] = splats(&stencil.second[2][1..]);
         let c0 = V::splat(stencil.centre);
         for i in (0..n).step_by(V::LANES) {
             let at = at.at(i, i);
-            // Rows R before to R behind, along the axis of the rows.
-            let lower: [V; R] = std::array::from_fn(|k| V::load(at.now.sub((R - k) * line)));
-            let own: [V; U] = std::array::from_fn(|u| V::load(at.now.add(u * line)));
-            let upper: [V; R] = std::array::from_fn(|k| V::load(at.now.add((U + k) * line)));
-            let across = |u: usize, k: isize| {
-                let row = u as isize + k;
-                match row {
-                    row if row < 0 => lower[(R as isize + row) as usize],
-                    row if row < U as isize => own[row as usize],
-                    row => upper[row as usize - U],
-                }
-            };
-            for u in 0..U {
-                let (p, at) = (own[u], at.at(u * line, u * cells));
-                if AXES == 2 {
+            if AXES == 2 {
+                // The next row of what is read for the first time, and of what is written.
+                for u in 0..P {
                     for stream in [at.now.wrapping_add(R * x), at.next.cast_const(), at.m] {
-                        prefetch(stream.wrapping_add(AHEAD * line));
+                        prefetch(stream.wrapping_add(u * x + y));
                     }
                 }
-                let mut w = c0.times(p);
-                for k in 0..R {
-                    let d = k + 1;
-                    w = cz[k].times_plus::<FMA>(V::load(at.now.add(d)).plus(V::load(at.now.sub(d))), w);
-                    w = cl[k].times_plus::<FMA>(across(u, d as isize).plus(across(u, -(d as isize))), w);
+            }
+            let own: [V; P] = std::array::from_fn(|u| V::load(at.now.add(u * x)));
+            let mut w = own.map(|p| c0.times(p));
+            for k in 0..R {
+                let d = k + 1;
+                for (u, w) in w.iter_mut().enumerate() {
+                    let p = at.now.add(u * x);
+                    *w = cz[k].times_plus::<FMA>(V::load(p.add(d)).plus(V::load(p.sub(d))), *w);
                     if AXES == 2 {
-                        w = cx[k].times_plus::<FMA>(V::load(at.now.add(d * x)).plus(V::load(at.now.sub(d * x))), w);
+                        *w = cy[k].times_plus::<FMA>(V::load(p.add(d * y)).plus(V::load(p.sub(d * y))), *w);
                     }
+                }
+            }
+            // Planes R before to R behind.
+            let lower: [V; R] = std::array::from_fn(|k| V::load(at.now.sub((R - k) * x)));
+            let upper: [V; R] = std::array::from_fn(|k| V::load(at.now.add((P + k) * x)));
+            let plane = |u: isize| match u {
+                u if u < 0 => lower[(R as isize + u) as usize],
+                u if u < P as isize => own[u as usize],
+                u => upper[u as usize - P],
+            };
+            for u in 0..P {
+                let (p, at, mut w) = (own[u], at.at(u * x, u * cells), w[u]);
+                for k in 0..R {
+                    let (u, d) = (u as isize, k as isize + 1);
+                    w = cx[k].times_plus::<FMA>(plane(u + d).plus(plane(u - d)), w);
                 }
                 if WHAT == RECORD {
                     w.flush().store(at.record);

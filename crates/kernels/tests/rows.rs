@@ -24,7 +24,7 @@ const SPACING_M: [f64; 3] = [8.0, 11.0, 9.0];
 struct Case {
     dims: usize,
     radius: usize,
-    count: usize,
+    counts: [usize; 2],
     n: usize,
     strides: [usize; 2],
     start: usize,
@@ -32,27 +32,40 @@ struct Case {
 }
 
 impl Case {
-    fn new(dims: usize, radius: usize, count: usize, n: usize) -> Self {
-        let (sy, rows) = (n + 24, count + 16);
-        let strides = [if dims == 2 { sy } else { sy * rows }, sy];
-        let planes = if dims == 2 { 1 } else { 17 };
-        let start = if dims == 2 { 8 * sy + 9 } else { 8 * strides[0] + 8 * sy + 9 };
-        Case { dims, radius, count, n, strides, start, field: noise(planes * rows * sy, 1) }
+    fn new(dims: usize, radius: usize, [planes, rows]: [usize; 2], n: usize) -> Self {
+        let rows = if dims == 2 { 1 } else { rows };
+        let sy = n + 24;
+        let strides = [if dims == 2 { sy } else { sy * (rows + 16) }, sy];
+        let start = 8 * strides[0] + if dims == 2 { 0 } else { 8 * sy } + 9;
+        Case { dims, radius, counts: [planes, rows], n, strides, start, field: noise((planes + 17) * strides[0], 1) }
     }
 
     fn stencil<T: Real>(&self) -> Stencil<T> {
         Stencil::new(self.radius, if self.dims == 2 { &[0, 2] } else { &[0, 1, 2] }, SPACING_M)
     }
 
+    /// Records stand close together, memory variables have gaps of 3 between rows and of 5 more between planes.
     fn lines<'a, T>(&self, field: &'a [T]) -> Lines<'a, T> {
-        let Case { count, n, strides, start, dims, .. } = *self;
-        Lines { field, start, strides, count, line: strides[dims - 2], n }
+        let Case { counts, n, strides, start, .. } = *self;
+        let memory = [counts[1] * (n + 3) + 5, n + 3];
+        Lines { field, start, counts, strides, cells: [counts[1] * n, n], memory, n }
     }
 
-    /// `L p` by its definition at point `j` of row `i`.
-    fn laplacian(&self, i: usize, j: usize) -> f64 {
+    /// Planes and rows, with what stands before them in an array of given distances.
+    fn rows(&self, [x, y]: [usize; 2]) -> impl Iterator<Item = usize> {
+        let [planes, rows] = self.counts;
+        (0..planes).flat_map(move |i| (0..rows).map(move |j| i * x + j * y))
+    }
+
+    /// Elements of an array of given distances.
+    fn len(&self, [x, y]: [usize; 2]) -> usize {
+        (self.counts[0] - 1) * x + (self.counts[1] - 1) * y + self.n
+    }
+
+    /// `L p` by its definition, so many elements behind the first point.
+    fn laplacian(&self, place: usize) -> f64 {
         let c = second_derivative(self.radius);
-        let at = (self.start + i * self.strides[self.dims - 2] + j) as i64;
+        let at = (self.start + place) as i64;
         let mut sum = 0.0;
         for &axis in if self.dims == 2 { &[0, 2][..] } else { &[0, 1, 2] } {
             let stride = [self.strides[0], self.strides[1], 1][axis] as i64;
@@ -72,12 +85,12 @@ fn scalars<T: Real>(values: &[f64]) -> Vec<T> {
 /// Steps a case in all three ways and compares with the definitions; returns all results, to be compared between paths.
 fn check<T: Simd>(case: &Case, path: Path, tolerance: f64) -> Vec<T> {
     let kernels = T::kernels(case.radius, case.dims, path);
-    let (stencil, line) = (case.stencil::<T>(), case.strides[case.dims - 2]);
-    let (field, len) = (scalars::<T>(&case.field), (case.count - 1) * line + case.n);
+    let (stencil, len) = (case.stencil::<T>(), case.len(case.strides));
+    let field = scalars::<T>(&case.field);
     let now = case.lines(&field);
     let (m, before) = (noise(len, 2), noise(len, 3));
     let (m_scalars, before_scalars) = (scalars::<T>(&m), scalars::<T>(&before));
-    let cells = case.count * case.n;
+    let cells = case.len(now.cells);
     let images: Vec<T> = scalars(&noise(cells, 4));
     let recorded = noise(cells, 5);
     let (mut next, mut record) = (before_scalars.clone(), vec![T::ZERO; cells]);
@@ -91,18 +104,13 @@ fn check<T: Simd>(case: &Case, path: Path, tolerance: f64) -> Vec<T> {
     assert_eq!(imaged, next, "an image changes no bit of the step");
 
     let mut touched = vec![false; len];
-    for (i, j) in (0..case.count).flat_map(|i| (0..case.n).map(move |j| (i, j))) {
-        let (place, cell) = (i * line + j, i * case.n + j);
+    let places = case.rows(case.strides).flat_map(|row| row..row + case.n);
+    for (place, cell) in places.zip(case.rows(now.cells).flat_map(|row| row..row + case.n)) {
         touched[place] = true;
-        let (p, w) = (case.field[case.start + place], case.laplacian(i, j));
+        let (p, w) = (case.field[case.start + place], case.laplacian(place));
         let close = |found: T, expected: f64, what: &str| {
             let error = (found.value() - expected).abs();
-            assert!(
-                error <= tolerance,
-                "{what}: {dims}-D, radius {r}, row {i}, point {j}",
-                dims = case.dims,
-                r = case.radius
-            );
+            assert!(error <= tolerance, "{what}: {dims}-D, radius {r}, cell {cell}", dims = case.dims, r = case.radius);
         };
         close(next[place], 2.0 * p - before[place] + m[place] * w, "step");
         close(record[cell], w, "record");
@@ -117,9 +125,9 @@ fn check<T: Simd>(case: &Case, path: Path, tolerance: f64) -> Vec<T> {
 #[test]
 fn steps_are_their_definitions_and_the_width_of_vectors_changes_no_bit() {
     for (dims, radius) in [2, 3].into_iter().flat_map(|dims| (1..=8).map(move |radius| (dims, radius))) {
-        // Odd and even numbers of rows; rows longer than those that are worked on in one go.
-        for (count, n) in [(1, 16), (2, 48), (5, 16), (3, 1040)] {
-            let case = Case::new(dims, radius, count, n);
+        // Numbers of planes that are, and are not, whole tiles; rows longer than those that are worked on in one go.
+        for (counts, n) in [([1, 1], 16), ([2, 2], 48), ([5, 2], 16), ([3, 3], 1040)] {
+            let case = Case::new(dims, radius, counts, n);
             // Weights are of order 1/h²; f32 keeps seven digits of sums of some fifty terms.
             same_bits(&case, check::<f32>, 2e-6);
             same_bits(&case, check::<f64>, 1e-14);
@@ -143,11 +151,10 @@ fn refused(call: impl FnOnce() + std::panic::UnwindSafe) -> bool {
 fn arrays_that_are_too_short_are_refused_on_every_path() {
     for path in paths() {
         for dims in [2, 3] {
-            let case = Case::new(dims, 4, 3, 32);
+            let case = Case::new(dims, 4, [3, 2], 32);
             let kernels = <f64 as Simd>::kernels(4, dims, path);
             let stencil = case.stencil::<f64>();
-            let line = case.strides[dims - 2];
-            let len = 2 * line + 32;
+            let len = case.len(case.strides);
             let step = |lines: Lines<f64>, m: usize, next: usize| {
                 let (m, mut next) = (vec![0.0; m], vec![0.0; next]);
                 (kernels.step)(&stencil, lines, &m, &mut next);
@@ -161,33 +168,39 @@ fn arrays_that_are_too_short_are_refused_on_every_path() {
             assert!(refused(|| step(whole, len - 1, len)));
             assert!(refused(|| step(whole, len, len - 1)));
             assert!(refused(|| step(Lines { n: 24, ..whole }, len, len)));
-            assert!(refused(|| step(Lines { line: line - 1, ..whole }, len, len)));
+            assert!(refused(|| step(Lines { strides: [31, case.strides[1]], ..whole }, len, len)));
             let record = |cells: usize| {
                 let (m, mut next, mut record) = (vec![0.0; len], vec![0.0; len], vec![0.0; cells]);
                 (kernels.record)(&stencil, whole, &m, &mut next, &mut record);
             };
-            assert!(!refused(|| record(96)) && refused(|| record(95)));
+            let cells = case.len(whole.cells);
+            assert!(!refused(|| record(cells)) && refused(|| record(cells - 1)));
             let memory = |cells: usize| {
                 let mut psi = vec![0.0; cells];
                 (kernels.psi)(&stencil, 0, [0.1, 0.2], whole, &mut psi);
             };
-            assert!(!refused(|| memory(96)) && refused(|| memory(95)));
+            let held = case.len(whole.memory);
+            assert!(!refused(|| memory(held)) && refused(|| memory(held - 1)));
             let layer = |across: usize, zeta: usize| {
                 let (rows, mut zeta) = (vec![0.0; across], vec![0.0; zeta]);
                 let (m, mut next) = (vec![0.0; len], vec![0.0; len]);
                 (kernels.layer)(&stencil, 0, [0.1, 0.2], whole, &[&rows[..]; 5], &mut zeta, &m, &mut next, &mut []);
             };
-            assert!(!refused(|| layer(96, 96)) && refused(|| layer(95, 96)) && refused(|| layer(96, 95)));
+            assert!(
+                !refused(|| layer(held, held))
+                    && refused(|| layer(held - 1, held))
+                    && refused(|| layer(held, held - 1))
+            );
         }
     }
 }
 
 #[test]
 fn vectors_of_one_scalar_and_of_four_give_the_same_bits() {
-    let case = Case::new(3, 4, 3, 32);
+    let case = Case::new(3, 4, [3, 2], 32);
     let plain = RowKernels::<f64>::baseline(4, 3);
     let native = <f64 as Simd>::kernels(4, 3, Path::Baseline);
-    let len = 2 * case.strides[1] + 32;
+    let len = case.len(case.strides);
     let (m, before) = (noise(len, 2), noise(len, 3));
     let stepped = |kernels: &RowKernels<f64>| {
         let mut next = before.clone();

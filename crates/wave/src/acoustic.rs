@@ -11,21 +11,22 @@
 //! # Assumptions
 //! Constant density; the model is continued into the layer by its edge values.
 
+mod parts;
 mod step;
-mod sweep;
 
-use std::ops::Range;
+pub(crate) use step::Exchange;
 
 use rayon::prelude::*;
 use thiserror::Error;
 use treewave_core::{Grid, Real};
 use treewave_kernels::ends::BORDER;
+use treewave_kernels::layer::radius_beside;
 use treewave_kernels::{LayerEnd, MAX_RADIUS, RowKernels, Stencil};
 
-use crate::blocks::Parallelism;
 use crate::field::Field;
 use crate::layout::{Boundary, Layout, Top};
 use crate::profile::Profile;
+use crate::tiles::{PLANES, Parallelism, TileShape, Tiling};
 use crate::time::stable_dt_s;
 
 /// Elements that are looked at for a blow-up in one go.
@@ -68,6 +69,8 @@ pub struct AcousticOptions {
     pub frequency_hz: f64,
     /// How sweeps are carried out.
     pub parallelism: Parallelism,
+    /// Tiles of a sweep. Results have the same bits whatever their shape.
+    pub tile: TileShape,
 }
 
 /// The discrete program for one model: everything that a time step needs, shared by all shots.
@@ -87,10 +90,9 @@ pub struct Acoustic<T> {
     ends: Vec<LayerEnd<T>>,
     /// Rows of zeros, which stand for memory variables outside the layer.
     zeros: Field<T>,
-    /// Planes per block.
-    block: usize,
-    /// Rows per block.
-    row_blocks: Vec<Range<usize>>,
+    /// How far a point depends on points one step before.
+    reach: usize,
+    pub(crate) tiling: Tiling,
 }
 
 impl<T: Real + Send + Sync> Acoustic<T> {
@@ -134,19 +136,18 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             Profile::new(lo, hi, grid.spacing_m()[a], bound, options.frequency_hz, options.dt_s)
         });
         let ends = layer_ends(&layout, &profiles[2]);
-        let threads = if options.parallelism == Parallelism::Threads { rayon::current_num_threads() } else { 1 };
-        let largest = if layout.dims == 2 { 64 } else { 16 };
-        let block = (layout.n[0] / (4 * threads)).clamp(4, largest);
-        let row_blocks = sweep::row_blocks(&layout);
-        let zeros = Field::zeros(layout.n[1] * layout.row);
+        let reach = radius.max(2 * radius_beside(radius));
+        let tiling = Tiling::new(&layout, options.tile, reach, options.parallelism);
+        // As much as a tile has of a memory variable: one plane of axis x, one row of some planes of axis y.
+        let zeros = Field::zeros((layout.n[1]).max(PLANES * layout.layer(1)) * layout.row);
         Ok(Acoustic {
             stencil: Stencil::new(radius, grid.axes(), grid.spacing_m()),
             kernels,
             profiles,
             ends,
-            row_blocks,
             zeros,
-            block,
+            reach,
+            tiling,
             grid: grid.clone(),
             vp: vp.to_vec(),
             m,
@@ -202,7 +203,6 @@ fn layer_ends<T: Real>(layout: &Layout, profile: &Profile<T>) -> Vec<LayerEnd<T>
             b: end.clone().map(|i| of(&profile.b, i)).collect(),
             begin: end.start,
             at,
-            row: layout.end_row(),
         };
         at += end.len();
         made

@@ -111,11 +111,6 @@ impl Layout {
     pub fn before(&self) -> usize {
         self.halo[0] * self.strides[0]
     }
-    /// Place of the stored row `iy` within its plane.
-    #[inline(always)]
-    pub fn row_in_plane(&self, iy: usize) -> usize {
-        (iy + self.halo[1]) * self.strides[1]
-    }
     /// The axes in use.
     pub fn axes(&self) -> &'static [usize] {
         if self.dims == 2 { &[0, 2] } else { &[0, 1, 2] }
@@ -139,25 +134,33 @@ impl Layout {
             None
         }
     }
-    /// The padded cell of a place in the layer's own count: the inverse of [`in_layer`](Self::in_layer).
-    #[inline(always)]
-    pub fn of_layer(&self, axis: usize, s: usize) -> usize {
-        if s < self.lo[axis] { s } else { s - self.lo[axis] + self.high(axis) }
-    }
     /// Whether the layer of an axis changes a padded cell: it lies in the layer or within a radius of it.
     #[inline(always)]
     pub fn near_layer(&self, axis: usize, i: usize) -> bool {
         (self.lo[axis] > 0 && i < self.lo[axis] + self.radius)
             || (self.hi[axis] > 0 && i + self.radius >= self.high(axis))
     }
+    /// Distances of neighbours along x and y in a record or a gradient.
+    pub fn cell_strides(&self) -> [usize; 2] {
+        [self.n[1] * self.row, self.row]
+    }
     /// Elements of a memory variable of the layer of an axis.
     pub fn memory_len(&self, axis: usize) -> usize {
-        let [nx, ny, _] = self.n;
-        match axis {
-            0 => self.layer(0) * ny * self.row,
-            1 => nx * self.layer(1) * self.row,
-            _ => nx * ny * self.end_row(),
-        }
+        let planes = if axis == 0 { self.layer(0) } else { self.n[0] };
+        planes * self.memory_strides(axis)[0]
+    }
+    /// Distances of neighbours along x and y in a memory variable of the layer of an axis.
+    pub fn memory_strides(&self, axis: usize) -> [usize; 2] {
+        let row = if axis == 2 { self.end_row() } else { self.row };
+        [row * if axis == 1 { self.layer(1) } else { self.n[1] }, row]
+    }
+    /// Place of a row, which lies in the layer of an axis, in a memory variable of it.
+    #[inline(always)]
+    pub fn memory_index(&self, axis: usize, (ix, iy): (usize, usize)) -> usize {
+        let own =
+            |a: usize, i: usize| if a == axis { self.in_layer(a, i).expect("the row lies in the layer") } else { i };
+        let [x, y] = self.memory_strides(axis);
+        own(0, ix) * x + own(1, iy) * y
     }
     /// Elements of a row of memory variables of the layer of axis z: its ends, with room for the stencils on both sides.
     pub fn end_row(&self) -> usize {

@@ -1,23 +1,25 @@
 //! Wave equations, their time loop, its tangent (Born) and adjoint, and the gradient of one shot.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod acoustic;
-pub mod blocks;
 pub mod field;
 pub mod layout;
+mod points;
 pub mod profile;
 pub mod seed_pml;
+pub mod shared;
 pub mod shot;
 pub mod state;
+pub mod tiles;
 pub mod time;
 
 pub use acoustic::{Acoustic, AcousticOptions, WaveError};
-pub use blocks::Parallelism;
 pub use field::Field;
 pub use layout::{Boundary, Layout, Top};
 pub use seed_pml::{SeedLayer, SeedPml, SeedPmlError, SeedPmlOptions, SeedPmlShot, SeedState};
 pub use shot::{AcousticShot, Adjoint, Traces};
 pub use state::State;
+pub use tiles::{Parallelism, TileShape};
 pub use treewave_kernels::{Path, RowKernels};
 
 use bytemuck::Pod;

@@ -4,12 +4,11 @@ use std::ops::Range;
 
 use bytemuck::Pod;
 use treewave_core::{Real, Shot};
-use treewave_kernels::sparse::{SparsePoint, axis_weights};
 use treewave_reversal::Evolution;
 
-use crate::acoustic::{Acoustic, WaveError};
+use crate::acoustic::{Acoustic, Exchange, WaveError};
 use crate::field::Field;
-use crate::layout::Layout;
+use crate::points::Points;
 use crate::state::State;
 
 /// Steps between two looks for a blow-up.
@@ -19,58 +18,13 @@ const LOOK_EVERY: usize = 64;
 /// returns the value.
 pub type MisfitFunction<'a> = dyn Fn(&[f64], &mut [f64]) -> f64 + Send + Sync + 'a;
 
-/// A source or receiver on a padded grid.
-#[derive(Clone, Debug)]
-pub(crate) struct Point<T> {
-    /// Places in a field.
-    field: SparsePoint<T>,
-    /// The same places in an array of the padded cells.
-    cells: SparsePoint<T>,
-    /// Places near a free surface and those of their mirror images.
-    mirrors: Vec<(usize, usize)>,
-}
-
-impl<T: Real> Point<T> {
-    fn new(layout: &Layout, grid: &treewave_core::Grid, position_m: [f64; 3]) -> Self {
-        let axes = [0, 1, 2].map(|a| {
-            let cells = (position_m[a] - grid.origin_m()[a]) / grid.spacing_m()[a];
-            let cells = if layout.axes().contains(&a) { cells } else { 0.0 };
-            axis_weights(cells + layout.lo[a] as f64, layout.n[a], a == 2 && layout.free_surface)
-        });
-        let axes = [&axes[0][..], &axes[1][..], &axes[2][..]];
-        let mut mirrors = Vec::new();
-        if layout.free_surface {
-            let near = axes[2].iter().filter(|(iz, _)| (1..=layout.radius).contains(iz));
-            for &(iz, _) in near {
-                for &(ix, _) in axes[0] {
-                    for &(iy, _) in axes[1] {
-                        let place = layout.index([ix, iy, iz]);
-                        mirrors.push((place, place - 2 * iz));
-                    }
-                }
-            }
-        }
-        Point {
-            field: SparsePoint::product(axes, |c| layout.index(c)),
-            cells: SparsePoint::product(axes, |c| layout.cell(c)),
-            mirrors,
-        }
-    }
-
-    /// Adds to a field, and to the mirror image of it.
-    fn inject(&self, field: &mut [T], factor: &[T], value: T) {
-        self.field.inject(field, factor, value);
-        for &(place, image) in &self.mirrors {
-            field[image] = -field[place];
-        }
-    }
-}
-
 /// Recorded traces of one shot.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Traces<T> {
     /// Scaled samples, `(time, trace)`.
-    pub(crate) samples: Vec<T>,
+    samples: Vec<T>,
+    /// The cells of the receivers at some steps.
+    taken: Vec<T>,
 }
 
 /// Adjoint state of a shot and what it gathers on the way back.
@@ -78,6 +32,8 @@ pub struct Traces<T> {
 pub struct Adjoint<T> {
     /// Field `v = m λ` and the adjoint memories.
     state: State<T>,
+    /// Room for the memory `Z` of the axes x and y.
+    spare: [Field<T>; 2],
     /// `Σ v · record` per padded cell.
     gradient: Field<T>,
     /// `Σ record²` per padded cell.
@@ -86,6 +42,8 @@ pub struct Adjoint<T> {
     wavelet: Vec<T>,
     /// Scaled adjoint source, `(time, trace)`.
     residual: Vec<T>,
+    /// The cells of the source at some steps.
+    taken: Vec<T>,
     /// Power of two by which everything above must be multiplied.
     exponent: i32,
 }
@@ -99,8 +57,8 @@ pub struct Adjoint<T> {
 /// are scaled back. So no amplitude is too small or too large for the arithmetic, and the digits do not depend on it.
 pub struct AcousticShot<'a, T> {
     acoustic: &'a Acoustic<T>,
-    source: Point<T>,
-    receivers: Vec<Point<T>>,
+    source: Points<T>,
+    receivers: Points<T>,
     /// Strength per cell volume, scaled, per step.
     wavelet: Vec<T>,
     steps: usize,
@@ -128,15 +86,15 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
     /// The shot's positions must lie inside the model (see [`treewave_core::Survey::check`]).
     pub fn new(acoustic: &'a Acoustic<T>, shot: &Shot, wavelet: &[f64], steps: usize, steps_per_sample: usize) -> Self {
         assert!(wavelet.len() >= steps, "the wavelet has {} samples for {steps} steps", wavelet.len());
-        let point = |position| Point::new(&acoustic.layout, &acoustic.grid, position);
+        let points = |positions: &[[f64; 3]]| Points::new(&acoustic.layout, &acoustic.grid, positions);
         let per_volume = 1.0 / acoustic.grid.cell_volume();
         let m = (acoustic.options.vp_max_m_per_s * acoustic.options.dt_s).powi(2);
         let peak = wavelet[..steps].iter().fold(0.0_f64, |peak, w| peak.max(w.abs()));
         let exponent = exponent_of(peak * per_volume * m);
         AcousticShot {
             acoustic,
-            source: point(shot.source_m),
-            receivers: shot.receivers_m.iter().map(|&r| point(r)).collect(),
+            source: points(&[shot.source_m]),
+            receivers: points(&shot.receivers_m),
             wavelet: wavelet[..steps].iter().map(|w| T::from_f64(scaled(w * per_volume, -exponent))).collect(),
             steps,
             steps_per_sample,
@@ -151,15 +109,10 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         self
     }
 
-    /// Bytes of the shot itself: the places and weights of its receivers, its wavelet.
+    /// Bytes of the shot itself: the cells and weights of its points, what is taken from them, its wavelet.
     pub fn bytes(&self) -> usize {
-        let of = |point: &Point<T>| {
-            let weights = point.field.weights.capacity() + point.cells.weights.capacity();
-            size_of::<Point<T>>()
-                + weights * size_of::<(usize, T)>()
-                + point.mirrors.capacity() * size_of::<(usize, usize)>()
-        };
-        self.receivers.iter().map(of).sum::<usize>() + self.wavelet.len() * size_of::<T>()
+        let samples = self.taken_len(&self.source) + self.taken_len(&self.receivers) + self.wavelet.len();
+        self.source.bytes() + self.receivers.bytes() + samples * size_of::<T>()
     }
 
     /// Number of steps.
@@ -172,24 +125,33 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
     }
     /// Traces to write to.
     pub fn new_output(&self) -> Traces<T> {
-        Traces { samples: vec![T::ZERO; self.samples() * self.receivers.len()] }
+        let samples = vec![T::ZERO; self.samples() * self.receivers.count()];
+        Traces { samples, taken: vec![T::ZERO; self.taken_len(&self.receivers)] }
+    }
+    /// Elements of what is taken from the cells of points in a group of steps.
+    fn taken_len(&self, points: &Points<T>) -> usize {
+        self.acoustic.tiling.levels() * points.cells().len()
     }
     /// An adjoint state to write to; it is reset by [`Evolution::turn`].
     pub fn new_adjoint(&self) -> Adjoint<T> {
-        let cells = Field::zeros(self.acoustic.layout.cells());
+        let layout = &self.acoustic.layout;
+        let cells = Field::zeros(layout.cells());
         Adjoint {
-            state: State::new(&self.acoustic.layout),
+            state: State::new(layout),
+            spare: [0, 1].map(|axis| Field::zeros(layout.memory_len(axis))),
             gradient: cells.clone(),
             illumination: cells,
             wavelet: vec![T::ZERO; self.steps],
-            residual: vec![T::ZERO; self.samples() * self.receivers.len()],
+            residual: vec![T::ZERO; self.samples() * self.receivers.count()],
+            taken: vec![T::ZERO; self.taken_len(&self.source)],
             exponent: 0,
         }
     }
     /// Makes an adjoint state of another shot on the same program fit this one.
     pub fn fit(&self, adjoint: &mut Adjoint<T>) {
         adjoint.wavelet.resize(self.steps, T::ZERO);
-        adjoint.residual.resize(self.samples() * self.receivers.len(), T::ZERO);
+        adjoint.residual.resize(self.samples() * self.receivers.count(), T::ZERO);
+        adjoint.taken.resize(self.taken_len(&self.source), T::ZERO);
     }
 
     /// Models the shot: traces in Pa, `(trace, time)`.
@@ -215,7 +177,7 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
 
     /// Scaled samples in the order `(trace, time)`.
     fn by_trace<'b>(&self, output: &'b Traces<T>) -> impl Iterator<Item = T> + use<'b, T> {
-        let (traces, samples) = (self.receivers.len(), self.samples());
+        let (traces, samples) = (self.receivers.count(), self.samples());
         (0..traces).flat_map(move |trace| (0..samples).map(move |sample| output.samples[sample * traces + trace]))
     }
 
@@ -245,20 +207,24 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         mut records: Option<&mut [Field<T>]>,
         mut output: Option<&mut Traces<T>>,
     ) -> Result<(), WaveError> {
-        for n in steps.clone() {
+        let mut n = steps.start;
+        while n < steps.end {
+            let levels = self.acoustic.tiling.levels().min(steps.end - n);
+            let exchange = Exchange {
+                sources: &self.source,
+                injected: &|level| Some(&self.wavelet[n + level..][..1]),
+                receivers: output.is_some().then_some(&self.receivers),
+                taken: output.as_deref_mut().map_or(&mut [], |output| &mut output.taken),
+            };
+            let records = records.as_deref_mut().map_or(&mut [][..], |all| &mut all[n - steps.start..][..levels]);
+            self.acoustic.advance(levels, state, records, exchange);
             if let Some(output) = output.as_deref_mut() {
-                self.record(n, &state.now, output);
+                (0..levels).for_each(|level| self.sample(n + level, level, output));
             }
-            let mut record = records.as_deref_mut().map(|records| &mut records[n - steps.start][..]);
-            self.acoustic.step(state, record.as_deref_mut());
-            self.source.inject(&mut state.now, &self.acoustic.m, self.wavelet[n]);
-            if let Some(record) = record {
-                for &(place, weight) in &self.source.cells.weights {
-                    record[place] += weight * self.wavelet[n];
-                }
-            }
-            if (n + 1) % LOOK_EVERY == 0 || n + 1 == self.steps {
-                self.acoustic.blown_up(&state.now, n + 1)?;
+            let looked_at = n / LOOK_EVERY;
+            n += levels;
+            if n / LOOK_EVERY != looked_at || n == self.steps {
+                self.acoustic.blown_up(&state.now, n)?;
             }
         }
         if let Some(output) = output.filter(|_| steps.end == self.steps) {
@@ -267,32 +233,31 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         Ok(())
     }
 
-    /// Samples the receivers at step `n`, if this is a recorded one.
+    /// Samples the receivers in the field at step `n`, if this is a recorded one.
     fn record(&self, n: usize, field: &[T], output: &mut Traces<T>) {
+        self.acoustic.take(&self.receivers, field, &mut output.taken);
+        self.sample(n, 0, output);
+    }
+
+    /// Samples the receivers in what was taken at step `n`, if this is a recorded one.
+    fn sample(&self, n: usize, level: usize, output: &mut Traces<T>) {
         if n.is_multiple_of(self.steps_per_sample) {
-            let traces = self.receivers.len();
+            let (traces, cells) = (self.receivers.count(), self.receivers.cells().len());
             let samples = &mut output.samples[n / self.steps_per_sample * traces..][..traces];
-            for (sample, receiver) in samples.iter_mut().zip(&self.receivers) {
-                *sample = receiver.field.extract(field);
-            }
+            self.receivers.gather(&output.taken[level * cells..][..cells], samples);
         }
     }
 
-    /// Injects the adjoint source of step `n`, if this is a recorded one: the transpose of [`record`](Self::record).
-    fn inject_residual(&self, n: usize, residual: &[T], field: &mut [T]) {
-        if n.is_multiple_of(self.steps_per_sample) {
-            let traces = self.receivers.len();
-            let samples = &residual[n / self.steps_per_sample * traces..][..traces];
-            for (&sample, receiver) in samples.iter().zip(&self.receivers) {
-                receiver.inject(field, &self.acoustic.m, sample);
-            }
-        }
+    /// The adjoint source of step `n`, if this is a recorded one.
+    fn residual<'b>(&self, n: usize, residual: &'b [T]) -> Option<&'b [T]> {
+        let traces = self.receivers.count();
+        n.is_multiple_of(self.steps_per_sample).then(|| &residual[n / self.steps_per_sample * traces..][..traces])
     }
 
     /// Sets the adjoint state to the derivative of a functional of the traces: `residual` is its derivative with respect
     /// to each sample in Pa, `(trace, time)`.
     pub fn start_adjoint(&self, residual: &[f64], adjoint: &mut Adjoint<T>) {
-        let (traces, samples) = (self.receivers.len(), self.samples());
+        let (traces, samples) = (self.receivers.count(), self.samples());
         let m = (self.acoustic.options.vp_max_m_per_s * self.acoustic.options.dt_s).powi(2);
         let peak = residual.iter().fold(0.0_f64, |peak, r| peak.max(r.abs()));
         let exponent = exponent_of(peak * m);
@@ -305,19 +270,35 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         // Sums in the adjoint are of scaled traces; the derivative with respect to them is 2^exponent times larger.
         adjoint.exponent = exponent + self.exponent;
         adjoint.state.clear();
-        for gathered in [&mut adjoint.gradient[..], &mut adjoint.illumination, &mut adjoint.wavelet] {
+        let [spare_x, spare_y] = &mut adjoint.spare;
+        for gathered in [&mut adjoint.gradient[..], &mut adjoint.illumination, &mut adjoint.wavelet, spare_x, spare_y] {
             gathered.fill(T::ZERO);
         }
-        self.inject_residual(self.steps, &adjoint.residual, &mut adjoint.state.now);
+        if let Some(values) = self.residual(self.steps, &adjoint.residual) {
+            self.acoustic.inject(&self.receivers, values, &mut adjoint.state.now);
+        }
     }
 
     /// One range of the adjoint loop.
     pub(crate) fn run_back(&self, steps: Range<usize>, records: &[Field<T>], adjoint: &mut Adjoint<T>) {
-        for n in steps.clone().rev() {
-            adjoint.wavelet[n] = self.source.field.extract(&adjoint.state.now);
-            let image = (&mut adjoint.gradient[..], &mut adjoint.illumination[..]);
-            self.acoustic.step_back(&mut adjoint.state, &records[n - steps.start], image);
-            self.inject_residual(n, &adjoint.residual, &mut adjoint.state.now);
+        let Adjoint { state, spare, gradient, illumination, wavelet, residual, taken, .. } = adjoint;
+        let cells = self.source.cells().len();
+        let mut end = steps.end;
+        while end > steps.start {
+            let levels = self.acoustic.tiling.levels().min(end - steps.start);
+            let exchange = Exchange {
+                sources: &self.receivers,
+                injected: &|level| self.residual(end - 1 - level, residual),
+                receivers: Some(&self.source),
+                taken,
+            };
+            let records = &records[end - levels - steps.start..][..levels];
+            self.acoustic.step_back(levels, state, spare, records, (gradient, illumination), exchange);
+            for level in 0..levels {
+                let taken = &taken[level * cells..][..cells];
+                self.source.gather(taken, &mut wavelet[end - 1 - level..][..1]);
+            }
+            end -= levels;
         }
     }
 
@@ -368,7 +349,7 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         for n in 0..self.steps {
             self.record(n, &tangent.now, &mut output);
             self.run(n..n + 1, &mut state, Some(&mut records), None)?;
-            acoustic.step(&mut tangent, None);
+            acoustic.run_freely(1, &mut tangent, &mut []);
             for (ix, iy) in (0..nx).flat_map(|ix| (0..ny).map(move |iy| (ix, iy))) {
                 let start = layout.index([ix, iy, 0]);
                 for iz in 0..nz {

@@ -8,7 +8,8 @@ use treewave_cluster::Failure;
 use treewave_core::{Grid, Shot, Wavelet};
 use treewave_reversal::Evolution;
 use treewave_wave::{
-    Acoustic, AcousticOptions, AcousticShot, Boundary, Parallelism, Path, Scalar, Top, WaveError, in_thread_pool,
+    Acoustic, AcousticOptions, AcousticShot, Boundary, Parallelism, Path, Scalar, TileShape, Top, WaveError,
+    in_thread_pool,
 };
 
 use super::{Outcome, print_json};
@@ -142,6 +143,7 @@ fn acoustic<T: Scalar>(grid: &Grid, order: usize) -> Result<Acoustic<T>, WaveErr
         vp_max_m_per_s: VP_M_PER_S[1],
         frequency_hz: PEAK_HZ,
         parallelism: Parallelism::Threads,
+        tile: TileShape::default(),
     };
     let kernels = T::kernels(order / 2, grid.dims(), Path::detect());
     in_thread_pool(|| Acoustic::new(grid, &vp, options, kernels))

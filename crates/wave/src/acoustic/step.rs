@@ -1,130 +1,299 @@
-//! One step of the field, and one step back of the adjoint field.
+//! Some steps of the field, and some steps back of the adjoint field, tile by tile.
+//!
+//! Safety of the parts of arrays in this module: a tile of a chunk writes to rows of its own planes and, in the layer of
+//! axis x, of planes up to a reach ahead; it reads the field up to a reach around. [`Tiling::visit`] says which tiles are
+//! computed at the same time: at level `l`, chunk `a..b` has the planes from `a + l skew` to `b − l skew`. With what the
+//! other chunks write at levels of other parity, to the same one of the two arrays of the field, this does not overlap,
+//! since the skew is at least the reach; and borders stay away from the layer of axis x. Memory variables of the other axes
+//! belong to planes.
+#![allow(unsafe_code)]
+
+use std::ops::Range;
 
 use treewave_core::Real;
+use treewave_kernels::Lines;
 use treewave_kernels::layer::radius_beside;
 
 use super::Acoustic;
+use super::parts::Place;
+use crate::field::Field;
+use crate::points::Points;
+use crate::shared::Shared;
 use crate::state::State;
+use crate::tiles::{MAX_LEVELS, Tile, ahead};
+
+/// What comes into the field and is taken from it on the way, apart from the equation.
+pub(crate) struct Exchange<'a, T> {
+    /// Points that are injected at.
+    pub sources: &'a Points<T>,
+    /// What is injected after the step of a level, per source; or nothing.
+    pub injected: &'a (dyn Fn(usize) -> Option<&'a [T]> + Sync),
+    /// Points whose cells are taken, if any.
+    pub receivers: Option<&'a Points<T>>,
+    /// The cells of the receivers in the field before each level.
+    pub taken: &'a mut [T],
+}
+
+/// The part of an [`Exchange`] that tiles share.
+struct Shares<'a, 'b, T> {
+    exchange: (&'b Points<T>, &'b (dyn Fn(usize) -> Option<&'a [T]> + Sync)),
+    receivers: Option<(&'b Points<T>, Shared<'b, T>)>,
+    levels: usize,
+}
 
 impl<T: Real + Send + Sync> Acoustic<T> {
-    /// One step of the field without its source: `now` becomes `p[n+1]`, `before` becomes `p[n]`.
-    ///
-    /// With `record`, what `m` is multiplied with is written to it: `L p[n]` and what the layer adds, per padded cell.
-    pub fn step(&self, state: &mut State<T>, record: Option<&mut [T]>) {
-        let State { now, before, psi: [psi_x, psi_y, psi_z], zeta: [zeta_x, zeta_y, zeta_z] } = state;
-        let (field, layout, kernels, stencil) = (&now[..], &self.layout, &self.kernels, &self.stencil);
-        let slope = radius_beside(layout.radius);
-        let profile = |axis: usize, s: usize| [self.profiles[axis].a[s], self.profiles[axis].b[s]];
-        self.sweep_layer(psi_x, |s, place, psi| {
-            (kernels.psi)(stencil, 0, profile(0, s), self.lines(field, place, layout.n[1]), psi);
-        });
-        let psi_x = &psi_x[..];
-        let parts = [
-            self.field_part(before),
-            self.cells_part(record.unwrap_or_default()),
-            self.memory_part(0, zeta_x),
-            self.memory_part(1, psi_y),
-            self.memory_part(1, zeta_y),
-            self.memory_part(2, psi_z),
-            self.memory_part(2, zeta_z),
-        ];
-        self.sweep(parts, &|block, [next, record, zeta_x, psi_y, zeta_y, psi_z, zeta_z]| {
-            let place = block.place();
-            let p = self.lines(field, place, block.count());
-            let (m, next_rows, record_rows) = (&self.m[p.start..], self.rows_from(next, place), record.from(place));
-            if record_rows.is_empty() {
-                (kernels.step)(stencil, p, m, next_rows);
-            } else {
-                (kernels.record)(stencil, p, m, next_rows, record_rows);
-            }
-            for (place, s) in block.rows_in_layer(layout) {
-                (kernels.psi)(stencil, 1, profile(1, s), self.lines(field, place, 1), psi_y.from(place));
-            }
-            for place @ (ix, iy) in block.planes_near_layer(layout) {
-                let p = self.lines(field, place, block.rows_per_plane());
-                let (m, next, record) = (&self.m[p.start..], self.rows_from(next, place), record.from(place));
-                let ab = layout.in_layer(0, ix).map_or([T::ZERO; 2], |s| profile(0, s));
-                let psi = self.across(0, ix, slope, |s| self.rows_of_layer(psi_x, s, iy));
-                (kernels.layer)(stencil, 0, ab, p, &psi, zeta_x.from(place), m, next, record);
-            }
-            for place @ (ix, iy) in block.rows_near_layer(layout) {
-                let p = self.lines(field, place, 1);
-                let (m, next, record) = (&self.m[p.start..], self.rows_from(next, place), record.from(place));
-                let ab = layout.in_layer(1, iy).map_or([T::ZERO; 2], |s| profile(1, s));
-                let psi = self.across(1, iy, slope, |s| psi_y.get(ix, layout.of_layer(1, s)));
-                (kernels.layer)(stencil, 1, ab, p, &psi, zeta_y.from(place), m, next, record);
-            }
-            let (psi, zeta) = (psi_z.from(place), zeta_z.from(place));
-            let (next_rows, record_rows) = (self.rows_from(next, place), record.from(place));
-            (kernels.psi_ends)(stencil, &self.ends, p, psi);
-            (kernels.layer_ends)(stencil, &self.ends, p, psi, zeta, m, next_rows, record_rows);
-            self.mirror(block, next);
-        });
-        std::mem::swap(now, before);
+    /// Some steps of the field without a source; `records` has one for each, or is empty.
+    pub fn run_freely(&self, steps: usize, state: &mut State<T>, records: &mut [Field<T>]) {
+        let (mut done, mut records) = (0, records);
+        while done < steps {
+            let levels = self.tiling.levels().min(steps - done);
+            let (now, later) = records.split_at_mut(levels.min(records.len()));
+            let sources = &Points::none();
+            let nothing = Exchange { sources, injected: &|_| None, receivers: None, taken: &mut [] };
+            self.advance(levels, state, now, nothing);
+            records = later;
+            done += levels;
+        }
     }
 
-    /// One step back of the adjoint field `v = m λ` without its source: `now` becomes `v[n]`, `before` becomes `v[n+1]`.
+    /// Some steps of the field: `now` becomes `p[n+levels]`, `before` the one before.
     ///
-    /// With `image`, a pair of arrays of the padded cells, `image.0 += v[n+1] record` and `image.1 += record²`.
-    pub fn step_back(&self, state: &mut State<T>, record: &[T], image: (&mut [T], &mut [T])) {
-        let State { now, before, psi: [p_x, p_y, p_z], zeta: [z_x, z_y, z_z] } = state;
-        let (field, layout, kernels, stencil) = (&now[..], &self.layout, &self.kernels, &self.stencil);
+    /// With `records`, one per step, what `m` is multiplied with is written to them: `L p`, what the layer adds, and the
+    /// source, per padded cell.
+    pub(crate) fn advance(&self, levels: usize, state: &mut State<T>, records: &mut [Field<T>], exchange: Exchange<T>) {
+        let (kernels, stencil, layout) = (&self.kernels, &self.stencil, &self.layout);
+        let slope = radius_beside(layout.radius);
+        let shares = self.take_first(levels, &state.now, exchange);
+        let State { now, before, psi, zeta } = &mut *state;
+        let fields = [Shared::new(now), Shared::new(before)];
+        let (psi, zeta) = (psi.each_mut().map(|x| Shared::new(x)), zeta.each_mut().map(|x| Shared::new(x)));
+        let mut records = records.iter_mut();
+        let records: [Option<Shared<T>>; MAX_LEVELS] =
+            std::array::from_fn(|_| records.next().map(|record| Shared::new(record)));
+        self.tiling.visit(levels, &|tile| {
+            let Tile { level, planes, rows } = tile;
+            let (field, new) = (&fields[level % 2], &fields[1 - level % 2]);
+            let profile = |axis: usize, i: usize| {
+                let s = layout.in_layer(axis, i);
+                s.map_or([T::ZERO; 2], |s| [self.profiles[axis].a[s], self.profiles[axis].b[s]])
+            };
+            // SAFETY: see the module.
+            unsafe {
+                for ix in self.in_layer(0, ahead(planes, slope, layout.n[0])) {
+                    let p = self.lines(field, ix..ix + 1, rows, 0);
+                    (kernels.psi)(stencil, 0, profile(0, ix), p, self.memory_mut(0, &psi[0], &p, (ix, rows.start)));
+                }
+                let p = self.lines(field, planes.clone(), rows, 2);
+                let place = (planes.start, rows.start);
+                let record = records[*level].as_ref();
+                // Borrowed anew by every kernel.
+                let m_and_next = |p: &Lines<T>, place| (self.m_from(place), self.field_mut(new, p, place));
+                let recorded = |p: &Lines<T>, place| record.map_or(&mut [][..], |r| self.cells_mut(r, p, place));
+                let (m, next) = m_and_next(&p, place);
+                if record.is_some() {
+                    (kernels.record)(stencil, p, m, next, recorded(&p, place));
+                } else {
+                    (kernels.step)(stencil, p, m, next);
+                }
+                for iy in self.in_layer(1, ahead(rows, slope, layout.n[1])) {
+                    let p = self.lines(field, planes.clone(), &(iy..iy + 1), 1);
+                    (kernels.psi)(stencil, 1, profile(1, iy), p, self.memory_mut(1, &psi[1], &p, (planes.start, iy)));
+                }
+                let layer = |axis: usize, i: usize, p: Lines<T>, place: Place| {
+                    let (m, next) = m_and_next(&p, place);
+                    let psi = self.across(axis, i, slope, &psi[axis], &p, place);
+                    let zeta = if layout.in_layer(axis, i).is_some() {
+                        self.memory_mut(axis, &zeta[axis], &p, place)
+                    } else {
+                        &mut []
+                    };
+                    (kernels.layer)(stencil, axis, profile(axis, i), p, &psi, zeta, m, next, recorded(&p, place));
+                };
+                for ix in self.near_layer(0, planes.clone()) {
+                    layer(0, ix, self.lines(field, ix..ix + 1, rows, 0), (ix, rows.start));
+                }
+                for iy in self.near_layer(1, rows.clone()) {
+                    layer(1, iy, self.lines(field, planes.clone(), &(iy..iy + 1), 1), (planes.start, iy));
+                }
+                let (psi, zeta) = (self.memory_mut(2, &psi[2], &p, place), self.memory_mut(2, &zeta[2], &p, place));
+                let (m, next) = m_and_next(&p, place);
+                (kernels.psi_ends)(stencil, &self.ends, p, psi);
+                (kernels.layer_ends)(stencil, &self.ends, p, psi, zeta, m, next, recorded(&p, place));
+                self.exchange(tile, &shares, new, record);
+            }
+        });
+        if levels % 2 == 1 {
+            std::mem::swap(&mut state.now, &mut state.before);
+        }
+    }
+
+    /// Some steps back of the adjoint field `v = m λ`: `now` becomes `v[n+1−levels]`, `before` the one before that.
+    ///
+    /// `records` are those of the steps forward, level 0 last; `image.0 += v record` and `image.1 += record²`, per padded
+    /// cell. `spare` has room for the memory `Z` of the axes x and y.
+    pub(crate) fn step_back(
+        &self,
+        levels: usize,
+        state: &mut State<T>,
+        spare: &mut [Field<T>; 2],
+        records: &[Field<T>],
+        image: (&mut [T], &mut [T]),
+        exchange: Exchange<T>,
+    ) {
+        let (kernels, stencil, layout) = (&self.kernels, &self.stencil, &self.layout);
         let (radius, slope) = (layout.radius, radius_beside(layout.radius));
-        self.sweep_layer(z_x, |s, place, z| {
-            (kernels.decay)(self.profiles[0].b[s], self.lines(field, place, layout.n[1]), z);
+        let shares = self.take_first(levels, &state.now, exchange);
+        let State { now, before, psi: p, zeta: [z_x, z_y, z_z] } = &mut *state;
+        let fields = [Shared::new(now), Shared::new(before)];
+        let p = p.each_mut().map(|x| Shared::new(x));
+        let [spare_x, spare_y] = &mut *spare;
+        let z = [[z_x, spare_x], [z_y, spare_y]].map(|both| both.map(|x| Shared::new(x)));
+        let z_z = Shared::new(z_z);
+        let (gradient, illumination) = (Shared::new(image.0), Shared::new(image.1));
+        self.tiling.visit(levels, &|tile| {
+            let Tile { level, planes, rows } = tile;
+            let (field, new) = (&fields[level % 2], &fields[1 - level % 2]);
+            let (old_z, z) = ([&z[0][level % 2], &z[1][level % 2]], [&z[0][1 - level % 2], &z[1][1 - level % 2]]);
+            // SAFETY: see the module.
+            unsafe {
+                let plane = |ix: usize| (self.lines(field, ix..ix + 1, rows, 0), (ix, rows.start));
+                let row = |iy: usize| (self.lines(field, planes.clone(), &(iy..iy + 1), 1), (planes.start, iy));
+                self.adjoint_memories(0, planes, plane, [old_z[0], z[0], &p[0]]);
+                let place = (planes.start, rows.start);
+                let v = self.lines(field, planes.clone(), rows, 2);
+                let m_and_next = |v: &Lines<T>, place| (self.m_from(place), self.field_mut(new, v, place));
+                let (m, next) = m_and_next(&v, place);
+                let record = &records[levels - 1 - level][layout.cell([place.0, place.1, 0])..];
+                let (gradient, illumination) =
+                    (self.cells_mut(&gradient, &v, place), self.cells_mut(&illumination, &v, place));
+                (kernels.image)(stencil, v, m, next, record, gradient, illumination);
+                self.adjoint_memories(1, rows, row, [old_z[1], z[1], &p[1]]);
+                let layer = |axis: usize, i: usize, (v, place): (Lines<T>, Place)| {
+                    let (m, next) = m_and_next(&v, place);
+                    let z = self.across(axis, i, radius, z[axis], &v, place);
+                    let p = self.across(axis, i, slope, &p[axis], &v, place);
+                    (kernels.adjoint_layer)(stencil, axis, v, &z, &p, &self.a_across(axis, i, radius), m, next);
+                };
+                self.near_layer(0, planes.clone()).for_each(|ix| layer(0, ix, plane(ix)));
+                self.near_layer(1, rows.clone()).for_each(|iy| layer(1, iy, row(iy)));
+                let (z, p) = (self.memory_mut(2, &z_z, &v, place), self.memory_mut(2, &p[2], &v, place));
+                let (m, next) = m_and_next(&v, place);
+                (kernels.decay_ends)(&self.ends, v, z);
+                (kernels.adjoint_psi_ends)(stencil, &self.ends, v, z, p);
+                (kernels.adjoint_layer_ends)(stencil, &self.ends, v, z, p, m, next);
+                self.exchange(tile, &shares, new, None);
+            }
         });
-        let z_x = &z_x[..];
-        self.sweep_layer(p_x, |s, place @ (ix, iy), p| {
-            let z = self.across(0, ix, slope, |s| self.rows_of_layer(z_x, s, iy));
-            let (v, a, b) = (self.lines(field, place, layout.n[1]), self.a_across(0, ix, slope), self.profiles[0].b[s]);
-            (kernels.adjoint_psi)(stencil, 0, b, v, &z, &a, p);
+        if levels % 2 == 1 {
+            std::mem::swap(&mut state.now, &mut state.before);
+            spare.iter_mut().zip(&mut state.zeta).for_each(|(spare, z)| std::mem::swap(spare, z));
+        }
+    }
+
+    /// `Z` of some planes or rows of the layer of axis x or y, and `P`, as far ahead as a tile up to the end of a range needs
+    /// them. `lines` gives the rows of one of them; `memories` are `Z` of the step before, `Z` and `P`.
+    ///
+    /// # Safety
+    /// As for [`memory_mut`](Self::memory_mut).
+    unsafe fn adjoint_memories<'a>(
+        &self,
+        axis: usize,
+        range: &Range<usize>,
+        lines: impl Fn(usize) -> (Lines<'a, T>, Place),
+        [old_z, z, p]: [&Shared<T>; 3],
+    ) where
+        T: 'a,
+    {
+        let (kernels, slope, n) = (&self.kernels, radius_beside(self.layout.radius), self.layout.n[axis]);
+        let b = |i: usize| self.layout.in_layer(axis, i).map_or(T::ZERO, |s| self.profiles[axis].b[s]);
+        // SAFETY: the caller promises.
+        unsafe {
+            for i in self.in_layer(axis, ahead(range, self.reach, n)) {
+                let (v, place) = lines(i);
+                let old = self.memory(axis, old_z, &v, place);
+                (kernels.decay)(b(i), v, old, self.memory_mut(axis, z, &v, place));
+            }
+            for i in self.in_layer(axis, ahead(range, slope, n)) {
+                let (v, place) = lines(i);
+                let z = self.across(axis, i, slope, z, &v, place);
+                let (a, p) = (self.a_across(axis, i, slope), self.memory_mut(axis, p, &v, place));
+                (kernels.adjoint_psi)(&self.stencil, axis, b(i), v, &z, &a, p);
+            }
+        }
+    }
+
+    /// Adds to a field, and to its mirror image: `field += m Σ weight · point`.
+    pub(crate) fn inject(&self, sources: &Points<T>, values: &[T], field: &mut [T]) {
+        (0..sources.cells().len()).for_each(|cell| self.inject_cell(sources, cell, values, field, 0));
+    }
+
+    /// The same for one cell, in a part of a field that begins at `first`.
+    fn inject_cell(&self, sources: &Points<T>, cell: usize, values: &[T], field: &mut [T], first: usize) {
+        let [ix, iy, iz] = sources.cells()[cell];
+        let place = self.layout.index([ix, iy, iz]);
+        field[place - first] += self.m[place] * sources.spread(cell, values);
+        if self.layout.free_surface && (1..=self.layout.radius).contains(&iz) {
+            field[place - 2 * iz - first] = -field[place - first];
+        }
+    }
+
+    /// The cells of points in a field.
+    pub(crate) fn take(&self, points: &Points<T>, field: &[T], taken: &mut [T]) {
+        taken.iter_mut().zip(points.cells()).for_each(|(taken, &cell)| *taken = field[self.layout.index(cell)]);
+    }
+
+    /// Takes the receivers' cells before the first level.
+    fn take_first<'a, 'b>(&self, levels: usize, field: &[T], exchange: Exchange<'a, T>) -> Shares<'a, 'b, T>
+    where
+        'a: 'b,
+    {
+        let Exchange { sources, injected, receivers, taken } = exchange;
+        let receivers = receivers.map(|receivers| {
+            self.take(receivers, field, taken);
+            (receivers, Shared::new(taken))
         });
-        let p_x = &p_x[..];
-        let parts = [
-            self.field_part(before),
-            self.memory_part(1, z_y),
-            self.memory_part(1, p_y),
-            self.memory_part(2, z_z),
-            self.memory_part(2, p_z),
-            self.cells_part(image.0),
-            self.cells_part(image.1),
-        ];
-        self.sweep(parts, &|block, [next, z_y, p_y, z_z, p_z, gradient, illumination]| {
-            let place @ (ix, iy) = block.place();
-            let v = self.lines(field, place, block.count());
-            let m = &self.m[v.start..];
-            let record = &record[layout.cell([ix, iy, 0])..];
-            let (gradient, illumination) = (gradient.from(place), illumination.from(place));
-            (kernels.image)(stencil, v, m, self.rows_from(next, place), record, gradient, illumination);
-            for (place, s) in block.rows_in_layer(layout) {
-                (kernels.decay)(self.profiles[1].b[s], self.lines(field, place, 1), z_y.from(place));
+        Shares { exchange: (sources, injected), receivers, levels }
+    }
+
+    /// What happens in a tile after its step: the mirror image, sources, receivers.
+    ///
+    /// # Safety
+    /// The rows of the tile are not used.
+    unsafe fn exchange(&self, tile: &Tile, shares: &Shares<T>, field: &Shared<T>, record: Option<&Shared<T>>) {
+        let Tile { level, planes, rows } = tile;
+        let layout = &self.layout;
+        let stored =
+            |ix: usize, iy: usize| layout.index([ix, iy, 0]) - layout.front..layout.index([ix, iy, 0]) + layout.n[2];
+        if layout.free_surface {
+            // Above a free surface, a stored row has the mirror image of the field, with opposite sign.
+            for (ix, iy) in planes.clone().flat_map(|ix| rows.clone().map(move |iy| (ix, iy))) {
+                // SAFETY: the caller promises.
+                let row = unsafe { field.write(stored(ix, iy)) };
+                (1..=layout.radius).for_each(|k| row[layout.front - k] = -row[layout.front + k]);
             }
-            for (place @ (ix, iy), s) in block.rows_in_layer(layout) {
-                let z = self.across(1, iy, slope, |s| z_y.get(ix, layout.of_layer(1, s)));
-                let (v, a, b) = (self.lines(field, place, 1), self.a_across(1, iy, slope), self.profiles[1].b[s]);
-                (kernels.adjoint_psi)(stencil, 1, b, v, &z, &a, p_y.from(place));
+        }
+        let (sources, injected) = shares.exchange;
+        if let Some(values) = injected(*level) {
+            for cell in sources.within(planes, rows) {
+                let [ix, iy, iz] = sources.cells()[cell];
+                let part = stored(ix, iy);
+                // SAFETY: the caller promises.
+                self.inject_cell(sources, cell, values, unsafe { field.write(part.clone()) }, part.start);
+                if let Some(record) = record {
+                    let place = layout.cell([ix, iy, iz]);
+                    // SAFETY: the caller promises.
+                    let record = unsafe { record.write(place..place + 1) };
+                    record[0] += sources.spread(cell, values);
+                }
             }
-            for place @ (ix, iy) in block.planes_near_layer(layout) {
-                let v = self.lines(field, place, block.rows_per_plane());
-                let (m, next) = (&self.m[v.start..], self.rows_from(next, place));
-                let of = |memory, radius| self.across(0, ix, radius, |s| self.rows_of_layer(memory, s, iy));
-                let (z, p, a) = (of(z_x, radius), of(p_x, slope), self.a_across(0, ix, radius));
-                (kernels.adjoint_layer)(stencil, 0, v, &z, &p, &a, m, next);
+        }
+        if let Some((receivers, taken)) = shares.receivers.as_ref().filter(|_| level + 1 < shares.levels) {
+            let first = (level + 1) * receivers.cells().len();
+            for cell in receivers.within(planes, rows) {
+                let place = layout.index(receivers.cells()[cell]);
+                // SAFETY: the caller promises; every cell of the receivers belongs to one tile of the level.
+                unsafe { taken.write(first + cell..first + cell + 1)[0] = field.read(place..place + 1)[0] };
             }
-            for place @ (ix, iy) in block.rows_near_layer(layout) {
-                let v = self.lines(field, place, 1);
-                let (m, next) = (&self.m[v.start..], self.rows_from(next, place));
-                let z = self.across(1, iy, radius, |s| z_y.get(ix, layout.of_layer(1, s)));
-                let p = self.across(1, iy, slope, |s| p_y.get(ix, layout.of_layer(1, s)));
-                let a = self.a_across(1, iy, radius);
-                (kernels.adjoint_layer)(stencil, 1, v, &z, &p, &a, m, next);
-            }
-            let (z, p) = (z_z.from(place), p_z.from(place));
-            (kernels.decay_ends)(&self.ends, v, z);
-            (kernels.adjoint_psi_ends)(stencil, &self.ends, v, z, p);
-            (kernels.adjoint_layer_ends)(stencil, &self.ends, v, z, p, m, self.rows_from(next, place));
-            self.mirror(block, next);
-        });
-        std::mem::swap(now, before);
+        }
     }
 }

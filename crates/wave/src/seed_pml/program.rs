@@ -8,7 +8,7 @@ use super::SeedPmlError;
 use super::frame::{Frame, Piece};
 use super::state::{SeedRecord, SeedState};
 use super::sweep::{Part, sweep};
-use crate::blocks::Parallelism;
+use crate::tiles::Parallelism;
 
 /// Rows per block: what a block reads of a field of a thousand cells per row stays in the second-level cache.
 const BLOCK_ROWS: usize = 32;

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::blocks::Parallelism;
+use crate::tiles::Parallelism;
 
 /// An array, or a part of it, that is written row by row.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
-//! What must not depend on threads or on the width of vector instructions.
+//! What must not depend on threads, on the shape of tiles or on the width of vector instructions.
 
 use rayon::ThreadPoolBuilder;
 use treewave_core::{Grid, Shot, Wavelet};
 use treewave_kernels::Path;
-use treewave_wave::{AcousticOptions, AcousticShot, Parallelism, Top, time::stable_dt_s};
+use treewave_wave::{AcousticOptions, AcousticShot, Parallelism, TileShape, Top, time::stable_dt_s};
 
 use crate::common::{Derivatives, Float, acoustic_on, derivatives, difference, half_squares, noise, options, peak};
 
@@ -14,17 +14,30 @@ struct Results {
     derivatives: Derivatives,
 }
 
-fn run<T: Float>(dims: usize, order: usize, top: Top, parallelism: Parallelism, path: Path) -> Results {
-    let shape: &[usize] = if dims == 2 { &[61, 53] } else { &[27, 22, 25] };
+/// How the steps are carried out.
+#[derive(Clone, Copy, Debug)]
+struct How {
+    parallelism: Parallelism,
+    tile: TileShape,
+    path: Path,
+}
+
+fn plainly(path: Path) -> How {
+    How { parallelism: Parallelism::Serial, tile: TileShape::default(), path }
+}
+
+fn run<T: Float>(dims: usize, order: usize, top: Top, how: How) -> Results {
+    let How { parallelism, tile, path } = how;
+    let shape: &[usize] = if dims == 2 { &[121, 53] } else { &[51, 22, 25] };
     let spacing: &[f64] = if dims == 2 { &[10.0, 9.0] } else { &[10.0, 11.0, 9.0] };
     let grid = Grid::new(shape, spacing, &[0.0; 3][..dims]).unwrap();
     let vp: Vec<f64> = noise(21, grid.len()).iter().map(|x| 2000.0 + 300.0 * x).collect();
     let dt_s = 0.9 * stable_dt_s(&grid, order, 2300.0);
-    let options = AcousticOptions { parallelism, ..options(order, 6, top, dt_s, 2300.0, 20.0) };
+    let options = AcousticOptions { parallelism, tile, ..options(order, 6, top, dt_s, 2300.0, 20.0) };
     let acoustic = acoustic_on::<T>(&grid, &vp, options, path);
     let y = if dims == 2 { 0.0 } else { 121.0 };
-    let receivers_m = (1..6).map(|i| [41.0 * i as f64, y, 30.0 * i as f64]).collect();
-    let shot = Shot { source_m: [123.0, y, 45.0], receivers_m };
+    let receivers_m = (1..6).map(|i| [81.0 * i as f64, y, 30.0 * i as f64]).collect();
+    let shot = Shot { source_m: [243.0, y, 45.0], receivers_m };
     let steps = 150;
     let wavelet = Wavelet::ricker(20.0, 0.05, 1.0, steps, dt_s).samples;
     let traces = AcousticShot::new(&acoustic, &shot, &wavelet, steps, 2).simulate().unwrap();
@@ -38,18 +51,24 @@ fn run<T: Float>(dims: usize, order: usize, top: Top, parallelism: Parallelism, 
 fn check_threads<T: Float>(name: &str) {
     for (dims, order) in [(2, 2), (2, 8), (2, 16), (3, 4), (3, 12)] {
         for top in [Top::Absorbing, Top::FreeSurface] {
-            let serial = run::<T>(dims, order, top, Parallelism::Serial, Path::detect());
-            for threads in [1, 2, 3] {
+            let serial = run::<T>(dims, order, top, plainly(Path::detect()));
+            // Threads that have chunks of their own with one level, and tiles that cut the grid in few and in many parts.
+            for (threads, levels, rows) in [(2, 1, 64), (3, 1, 5), (1, 2, 16), (1, 5, 7), (2, 2, 9), (3, 3, 64)] {
                 let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let found = pool.install(|| run::<T>(dims, order, top, Parallelism::Threads, Path::detect()));
-                assert!(found == serial, "{name} {dims}-D order {order} {top:?}: {threads} threads differ from serial");
+                let (parallelism, tile) = (Parallelism::Threads, TileShape { levels, rows });
+                let found =
+                    pool.install(|| run::<T>(dims, order, top, How { parallelism, tile, path: Path::detect() }));
+                assert!(
+                    found == serial,
+                    "{name} {dims}-D order {order} {top:?}: {threads} threads, {tile:?} differ from plain steps"
+                );
             }
         }
     }
 }
 
 #[test]
-fn threads_change_no_bit_of_traces_and_gradients() {
+fn threads_and_tiles_change_no_bit_of_traces_and_gradients() {
     check_threads::<f32>("f32");
     check_threads::<f64>("f64");
 }
@@ -57,7 +76,7 @@ fn threads_change_no_bit_of_traces_and_gradients() {
 fn check_paths<T: Float>(name: &str, tolerance: f64) {
     for (dims, order) in [(2, 2), (2, 8), (2, 16), (3, 4), (3, 12)] {
         for top in [Top::Absorbing, Top::FreeSurface] {
-            let on = |path| run::<T>(dims, order, top, Parallelism::Serial, path);
+            let on = |path| run::<T>(dims, order, top, plainly(path));
             if Path::detect() < Path::Avx2 {
                 println!("skipped: this processor has no vector path");
                 return;

@@ -1,0 +1,261 @@
+//! The order in which the parts of some time steps are computed.
+//!
+//! A group of steps ("levels") is computed tile by tile: a few planes, and of each a few rows, at one level. Behind the
+//! tile that is computed at one level, by a distance that the stencil cannot reach across, follows the next level, while
+//! what it reads is still in the cache: a wavefront along x, and tiles skewed along y. Threads work on chunks of planes. At the
+//! border of two chunks each level ends earlier than the one before; what is left there is computed when both are done.
+//! All of it computes the same values as one step after the other, so the bits are the same.
+//!
+//! # References
+//! Wolf & Lam (1991), "A data locality optimizing algorithm", for skewed tiles; Zhou et al. (2012), "Hierarchical overlapped
+//! tiling", for the split at borders.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::layout::Layout;
+
+/// How a sweep over a field is carried out. Results have the same bits either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parallelism {
+    /// By the calling thread.
+    Serial,
+    /// By the threads of the current rayon pool.
+    Threads,
+}
+
+/// Most levels of a group.
+pub const MAX_LEVELS: usize = 16;
+/// Planes of a tile.
+pub const PLANES: usize = 4;
+/// Least planes of a chunk, so that what chunks read of each other matters little.
+const LEAST_CHUNK: usize = 16;
+/// Chunks per thread, where there are planes enough: threads that are done early find more to do.
+const CHUNKS_PER_THREAD: usize = 4;
+
+/// The shape of tiles: what stays in a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TileShape {
+    /// Steps that are computed together, at most [`MAX_LEVELS`].
+    pub levels: usize,
+    /// Rows along y.
+    pub rows: usize,
+}
+
+impl Default for TileShape {
+    /// One step after the other.
+    fn default() -> Self {
+        TileShape { levels: 1, rows: 64 }
+    }
+}
+
+/// A part of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Which step of the group.
+    pub level: usize,
+    /// The planes.
+    pub planes: Range<usize>,
+    /// The rows of each.
+    pub rows: Range<usize>,
+}
+
+/// The tiles of a grid.
+#[derive(Clone, Debug)]
+pub struct Tiling {
+    shape: TileShape,
+    /// How far each level stays behind the one before.
+    skew: usize,
+    /// Planes and rows.
+    n: [usize; 2],
+    /// Where chunks begin and end.
+    borders: Vec<usize>,
+}
+
+impl Tiling {
+    /// The tiles of a grid. A point of a step may depend on points up to `reach` away one step before, and what is in the
+    /// layer of axis x on what is `reach` away in the same step.
+    pub fn new(layout: &Layout, shape: TileShape, reach: usize, parallelism: Parallelism) -> Self {
+        let n = [layout.n[0], layout.n[1]];
+        let shape = TileShape { levels: shape.levels.clamp(1, MAX_LEVELS), rows: shape.rows.max(1) };
+        let skew = reach.next_multiple_of(PLANES);
+        let threads = if parallelism == Parallelism::Threads { rayon::current_num_threads() } else { 1 };
+        // A border leaves room for the levels to end earlier, away from the layer and from the next border.
+        let room = (shape.levels - 1) * skew;
+        let first = (layout.lo[0] + reach).max(PLANES) + room;
+        let last = (layout.high(0).min(n[0] - PLANES.min(n[0]))).saturating_sub(reach + room);
+        let chunk = (n[0] / (CHUNKS_PER_THREAD * threads)).max(LEAST_CHUNK).max(2 * room + reach);
+        let chunk = chunk.next_multiple_of(PLANES);
+        let inner = (first.next_multiple_of(PLANES)..=last).step_by(chunk).filter(|_| threads > 1);
+        let borders = std::iter::once(0).chain(inner).chain(std::iter::once(n[0])).collect();
+        Tiling { shape, skew, n, borders }
+    }
+
+    /// Most levels of a group.
+    pub fn levels(&self) -> usize {
+        self.shape.levels
+    }
+
+    /// Calls `body` for every tile of a group of levels, each after those that it depends on.
+    ///
+    /// Tiles that are computed at the same time belong to different chunks, or to the surroundings of different borders: at
+    /// level `l`, chunk `a..b` has the planes from `a + l skew` to `b − l skew`, border `b` those between.
+    pub fn visit(&self, levels: usize, body: &(impl Fn(&Tile) + Sync)) {
+        assert!((1..=self.shape.levels).contains(&levels), "{levels} levels");
+        let chunks = self.borders.len() - 1;
+        if chunks == 1 {
+            self.chunk(0, levels, body);
+            return;
+        }
+        (0..chunks).into_par_iter().with_max_len(1).for_each(|chunk| self.chunk(chunk, levels, body));
+        if levels > 1 {
+            (1..chunks).into_par_iter().with_max_len(1).for_each(|border| self.border(border, levels, body));
+        }
+    }
+
+    /// The tiles of a chunk, as a wavefront along x for each tile along y.
+    fn chunk(&self, chunk: usize, levels: usize, body: &impl Fn(&Tile)) {
+        let (begin, end) = (self.borders[chunk], self.borders[chunk + 1]);
+        let planes = |level: usize| {
+            let begin = if begin == 0 { 0 } else { begin + level * self.skew };
+            begin..if end == self.n[0] { end } else { end - level * self.skew }
+        };
+        for tile in 0..self.tiles() {
+            for front in (begin..end + (levels - 1) * self.skew).step_by(PLANES) {
+                for level in 0..levels {
+                    let Some(first) = front.checked_sub(level * self.skew) else { break };
+                    let all = planes(level);
+                    let planes = first.max(all.start)..(first + PLANES).min(all.end);
+                    self.call(level, planes, tile, body);
+                }
+            }
+        }
+    }
+
+    /// The tiles that two chunks leave at their border.
+    fn border(&self, border: usize, levels: usize, body: &impl Fn(&Tile)) {
+        let middle = self.borders[border];
+        for tile in 0..self.tiles() {
+            for level in 1..levels {
+                let all = middle - level * self.skew..middle + level * self.skew;
+                for first in all.clone().step_by(PLANES) {
+                    self.call(level, first..(first + PLANES).min(all.end), tile, body);
+                }
+            }
+        }
+    }
+
+    fn call(&self, level: usize, planes: Range<usize>, tile: usize, body: &impl Fn(&Tile)) {
+        let rows = self.row(tile, level)..self.row(tile + 1, level);
+        if !planes.is_empty() && !rows.is_empty() {
+            body(&Tile { level, planes, rows });
+        }
+    }
+
+    /// Tiles along y.
+    fn tiles(&self) -> usize {
+        self.n[1].div_ceil(self.shape.rows)
+    }
+
+    /// The first row of a tile at a level.
+    fn row(&self, tile: usize, level: usize) -> usize {
+        if tile == self.tiles() { self.n[1] } else { (tile * self.shape.rows).saturating_sub(level * self.skew) }
+    }
+}
+
+/// What must be ready of an array in which stencils of a radius reach, once all up to the end of a range has been computed
+/// from it: called for successive ranges of `0..n`, it gives successive ranges of `0..n`.
+pub fn ahead(range: &Range<usize>, radius: usize, n: usize) -> Range<usize> {
+    let start = if range.start == 0 { 0 } else { (range.start + radius).min(n) };
+    start..if range.end == n { n } else { (range.end + radius).min(n) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use treewave_core::Grid;
+
+    use super::*;
+    use crate::layout::{Boundary, Top};
+
+    /// Visits the tiles of a grid; every point must be computed once at each level, after what it depends on, and nothing that
+    /// others still need may be overwritten.
+    fn check(shape: [usize; 2], width: usize, radius: usize, tile: TileShape, reach: usize, threads: usize) {
+        let grid = Grid::new(&[shape[0], shape[1], 9], &[1.0; 3], &[0.0; 3]).unwrap();
+        let layout = Layout::new(&grid, Boundary { width_cells: width, top: Top::Absorbing }, radius);
+        let [nx, ny, _] = layout.n;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let tiling = pool.install(|| Tiling::new(&layout, tile, reach, Parallelism::Threads));
+        for levels in [tiling.levels(), 1] {
+            // Level of which each point of both arrays is the result; −1 before the group, −2 two steps before.
+            let fields = Mutex::new([vec![-1_i64; nx * ny], vec![-2; nx * ny]]);
+            pool.install(|| {
+                tiling.visit(levels, &|tile| {
+                    let level = tile.level as i64;
+                    let mut fields = fields.lock().unwrap();
+                    for (ix, iy) in tile.planes.clone().flat_map(|ix| tile.rows.clone().map(move |iy| (ix, iy))) {
+                        let near = |i: usize, n: usize| i.saturating_sub(reach)..(i + reach + 1).min(n);
+                        for (x, y) in near(ix, nx).map(|x| (x, iy)).chain(near(iy, ny).map(|y| (ix, y))) {
+                            assert_eq!(fields[tile.level % 2][x * ny + y], level - 1, "{tile:?} reads {x} {y}");
+                        }
+                        let written = &mut fields[1 - tile.level % 2][ix * ny + iy];
+                        assert_eq!(*written, level - 2, "{tile:?} writes");
+                        *written = level;
+                    }
+                });
+            });
+            let fields = fields.into_inner().unwrap();
+            assert!(fields[levels % 2].iter().all(|&level| level == levels as i64 - 1));
+        }
+    }
+
+    #[test]
+    fn every_point_is_computed_once_after_what_it_depends_on() {
+        for threads in [1, 2, 5] {
+            for (levels, rows) in [(1, 64), (1, 3), (2, 16), (3, 5), (4, 24), (16, 8)] {
+                for (radius, reach) in [(1, 2), (2, 4), (4, 4), (8, 8)] {
+                    for (shape, width) in [([150, 31], 10), ([90, 1], 20), ([3, 2], 0), ([1, 40], 3)] {
+                        check(shape, width, radius, TileShape { levels, rows }, reach, threads);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn threads_share_the_planes_in_chunks_that_keep_the_layer_whole() {
+        let grid = Grid::new(&[256, 9, 9], &[1.0; 3], &[0.0; 3]).unwrap();
+        let layout = Layout::new(&grid, Boundary { width_cells: 20, top: Top::Absorbing }, 4);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+        for levels in [1, 3] {
+            let shape = TileShape { levels, rows: 64 };
+            let tiling = pool.install(|| Tiling::new(&layout, shape, 4, Parallelism::Threads));
+            let borders = &tiling.borders[1..tiling.borders.len() - 1];
+            assert!(borders.len() >= 7, "{borders:?}");
+            let room = 4 * (levels - 1) + 4;
+            assert!(borders.iter().all(|b| (20 + room..=276 - room).contains(b)), "{borders:?}");
+            assert_eq!(Tiling::new(&layout, shape, 4, Parallelism::Serial).borders, [0, 296]);
+        }
+    }
+
+    #[test]
+    fn what_is_ready_ahead_of_successive_ranges_covers_all_once() {
+        for n in 1..20 {
+            for step in 1..7 {
+                for radius in 0..5 {
+                    let mut next = 0;
+                    for start in (0..n).step_by(step) {
+                        let range = start..(start + step).min(n);
+                        let ready = ahead(&range, radius, n);
+                        assert!(ready.start == next && ready.end >= range.end.min(n));
+                        assert!(ready.end >= (range.end + radius).min(n));
+                        next = ready.end;
+                    }
+                    assert_eq!(next, n);
+                }
+            }
+        }
+    }
+}
