@@ -1,4 +1,5 @@
-//! Arrays that begin at a cache line.
+//! Arrays that begin at a cache line, large ones in large pages.
+#![allow(unsafe_code)]
 
 use std::ops::{Deref, DerefMut};
 
@@ -6,6 +7,8 @@ use treewave_core::Real;
 
 /// Bytes of a cache line, and of the widest vector.
 const LINE: usize = 64;
+/// Bytes from which on an array is worth large pages, of 2 MiB each where the system has them.
+const LARGE: usize = 8 << 20;
 
 /// An array of scalars whose first element stands at the beginning of a cache line.
 #[derive(Debug)]
@@ -28,10 +31,27 @@ impl<T: Clone> Field<T> {
         // Only floats have vector instructions; wider scalars stay where they are.
         let spare = if LINE.is_multiple_of(size) { LINE / size } else { 0 };
         let room = vec![value; len + spare];
+        use_large_pages(&room);
         let beyond = room.as_ptr().addr() % LINE;
         let first = if spare > 0 && beyond > 0 { (LINE - beyond) / size } else { 0 };
         Field { room, first, len }
     }
+}
+
+/// Asks for large pages for what was not touched yet: stencils read so many planes at once that the processor does not keep
+/// the addresses of their pages of 4 KiB. No more than a hint.
+fn use_large_pages<T>(room: &[T]) {
+    #[cfg(target_os = "linux")]
+    if size_of_val(room) >= LARGE {
+        // SAFETY: the call takes a page size and tells it; it reads no memory.
+        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+        let first = room.as_ptr().addr().next_multiple_of(page);
+        let len = room.as_ptr_range().end.addr() - first;
+        // SAFETY: the pages belong to the array; the advice changes neither contents nor validity of memory.
+        unsafe { libc::madvise(first as *mut libc::c_void, len, libc::MADV_HUGEPAGE) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = room;
 }
 
 impl<T> Deref for Field<T> {
