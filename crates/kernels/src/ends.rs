@@ -28,223 +28,144 @@ pub struct LayerEnd<T> {
 }
 
 impl<T> LayerEnd<T> {
-    /// Checks coefficients, and that the ends of the rows are whole vectors and lie in the field with their neighbours.
-    /// Returns their length.
+    /// Checks coefficients, and that the ends of the rows are whole vectors and lie in the field with their neighbours, and in
+    /// the memory variables with what borders them.
     #[inline(always)]
-    fn check<V: Vector<T>>(&self, lines: &Lines<T>, radius: usize) -> usize {
-        const { assert!(HALF.is_multiple_of(V::LANES)) };
+    pub(crate) fn check(&self, lines: &Lines<T>, radius: usize, memory: [&[T]; 2]) {
         let n = self.b.len();
         assert!(n.is_multiple_of(HALF) && self.a.len() == n + 2 * BORDER && radius <= BORDER);
+        assert!(self.begin + n <= lines.n, "ends lie in rows");
         Lines { start: lines.start + self.begin, n, ..*lines }.check(radius, 1);
-        n
-    }
-
-    /// Checks that a memory variable holds the ends of all rows and what borders them.
-    #[inline(always)]
-    fn memory_holds(&self, lines: &Lines<T>, memory: &[T]) {
-        let from = self.at.checked_sub(BORDER).and_then(|from| memory.get(from..));
-        lines.in_memory(from.expect("ends lie in the memory variable"), self.b.len() + 2 * BORDER);
-    }
-
-    /// Checks that arrays of the rows of a field hold their ends.
-    #[inline(always)]
-    fn fields_hold(&self, lines: &Lines<T>, m: &[T], next: &[T]) {
-        lines.in_field(&m[self.begin..], self.b.len());
-        lines.in_field(&next[self.begin..], self.b.len());
-    }
-}
-
-/// `ψ ← b ψ + a D p` at the ends of rows.
-#[inline(always)]
-pub(crate) fn psi_ends<T: Real, V: Vector<T>, const D: usize, const FMA: bool>(
-    stencil: &Stencil<T>,
-    ends: &[LayerEnd<T>],
-    p: Lines<T>,
-    psi: &mut [T],
-) {
-    for end in ends {
-        let n = end.check::<V>(&p, D);
-        end.memory_holds(&p, psi);
-        let (first, psi) = (p.first(), psi.as_mut_ptr());
-        let (a, b) = (end.a[BORDER..].as_ptr(), end.b.as_ptr());
-        // SAFETY: by the checks above, all arrays hold the cells of the end in all rows, and the field their neighbours, in
-        // whole vectors. These functions are compiled for, and put into a table of, a path with the instructions of `V`.
-        unsafe {
-            let d: [V; D] = splats(&stencil.first[2][1..]);
-            for row in p.rows() {
-                for j in (0..n).step_by(V::LANES) {
-                    let (p, psi) = (first.add(row.field + end.begin + j), psi.add(row.memory + end.at + j));
-                    let slope = derivative::<T, V, D, FMA>(&d, |k| p.offset(k));
-                    let decayed = V::load(b.add(j)).times(V::load(psi));
-                    V::load(a.add(j)).times_plus::<FMA>(slope, decayed).flush().store(psi);
-                }
-            }
+        for memory in memory {
+            let from = self.at.checked_sub(BORDER).and_then(|from| memory.get(from..));
+            lines.in_memory(from.expect("ends lie in the memory variable"), n + 2 * BORDER);
         }
     }
 }
 
-/// `ζ ← b ζ + a (L p + D ψ)` and `w += D ψ + ζ` at the ends of rows; `record` is empty where none is kept.
-#[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "an array each")]
-pub(crate) fn layer_ends<T: Real, V: Vector<T>, const R: usize, const D: usize, const FMA: bool>(
-    stencil: &Stencil<T>,
-    ends: &[LayerEnd<T>],
-    p: Lines<T>,
-    psi: &[T],
-    zeta: &mut [T],
-    m: &[T],
-    next: &mut [T],
-    record: &mut [T],
-) {
-    for end in ends {
-        if record.is_empty() {
-            each_end::<T, V, R, D, FMA, false>(stencil, end, p, psi, zeta, m, next, record);
-        } else {
-            each_end::<T, V, R, D, FMA, true>(stencil, end, p, psi, zeta, m, next, record);
-        }
-    }
+/// Where a row begins in the arrays that its ends need.
+#[derive(Clone, Copy)]
+pub(crate) struct EndRow<T> {
+    /// The field, `p` or `v`.
+    pub field: *const T,
+    pub m: *const T,
+    pub next: *mut T,
+    /// The record, if there is one.
+    pub record: *mut T,
+    /// `[ψ, ζ]` forward, `[P, Z]` back.
+    pub memory: [*mut T; 2],
 }
 
+/// The layer at the ends of a row: `ψ ← b ψ + a D p`, `ζ ← b ζ + a (L p + D ψ)` and `w += D ψ + ζ`.
+///
+/// # Safety
+/// The ends are [checked](LayerEnd::check) for lines that this row belongs to, as are all arrays; the processor has the
+/// instructions of `V`, whose lanes divide [`HALF`].
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "an array each")]
-fn each_end<T: Real, V: Vector<T>, const R: usize, const D: usize, const FMA: bool, const RECORD: bool>(
+pub(crate) unsafe fn layer_ends<
+    T: Real,
+    V: Vector<T>,
+    const R: usize,
+    const D: usize,
+    const FMA: bool,
+    const RECORD: bool,
+>(
     stencil: &Stencil<T>,
-    end: &LayerEnd<T>,
-    p: Lines<T>,
-    psi: &[T],
-    zeta: &mut [T],
-    m: &[T],
-    next: &mut [T],
-    record: &mut [T],
+    ends: &[LayerEnd<T>],
+    row: EndRow<T>,
 ) {
-    let n = end.check::<V>(&p, R);
-    end.memory_holds(&p, psi);
-    end.memory_holds(&p, zeta);
-    end.fields_hold(&p, m, next);
-    if RECORD {
-        p.in_cells(&record[end.begin..], n);
-    }
-    let (a, b) = (end.a[BORDER..].as_ptr(), end.b.as_ptr());
-    let (first, psi, zeta) = (p.first(), psi.as_ptr(), zeta.as_mut_ptr());
-    let (m, next, record) = (m.as_ptr(), next.as_mut_ptr(), record.as_mut_ptr());
-    // SAFETY: as in `psi_ends`; a memory variable's border is as wide as the differences reach.
+    const { assert!(HALF.is_multiple_of(V::LANES)) };
+    // SAFETY: all arrays hold the cells of the ends, and the field and the memory variables their neighbours, in whole
+    // vectors, as the caller promises.
     unsafe {
         let d: [V; D] = splats(&stencil.first[2][1..]);
+        for end in ends {
+            let (psi, p) = (row.memory[0].add(end.at), row.field.add(end.begin));
+            let (a, b) = (end.a[BORDER..].as_ptr(), end.b.as_ptr());
+            for j in (0..end.b.len()).step_by(V::LANES) {
+                let (p, psi) = (p.add(j), psi.add(j));
+                let slope = derivative::<T, V, D, FMA>(&d, |k| p.offset(k));
+                let decayed = V::load(b.add(j)).times(V::load(psi));
+                V::load(a.add(j)).times_plus::<FMA>(slope, decayed).flush().store(psi);
+            }
+        }
         let c: [V; R] = splats(&stencil.second[2][1..]);
         let c0 = V::splat(stencil.second[2][0]);
-        for row in p.rows() {
-            for j in (0..n).step_by(V::LANES) {
-                let (place, at) = (row.field + end.begin + j, row.memory + end.at + j);
-                let (cell, p, psi, zeta) = (row.cell + end.begin + j, first.add(place), psi.add(at), zeta.add(at));
+        for end in ends {
+            let (a, b) = (end.a[BORDER..].as_ptr(), end.b.as_ptr());
+            for j in (0..end.b.len()).step_by(V::LANES) {
+                let (place, at) = (end.begin + j, end.at + j);
+                let (p, psi, zeta) = (row.field.add(place), row.memory[0].add(at), row.memory[1].add(at));
                 let slope = derivative::<T, V, D, FMA>(&d, |k| psi.offset(k));
                 let q = curvature::<T, V, R, FMA>(c0, &c, |k| p.offset(k)).plus(slope);
                 let decayed = V::load(b.add(j)).times(V::load(zeta));
                 let moved = V::load(a.add(j)).times_plus::<FMA>(q, decayed).flush();
                 moved.store(zeta);
                 let extra = slope.plus(moved);
-                add::<T, V, FMA, RECORD>(extra, m.add(place), next.add(place), record.wrapping_add(cell));
+                add::<T, V, FMA, RECORD>(extra, row.m.add(place), row.next.add(place), row.record.wrapping_add(place));
             }
         }
     }
 }
 
-/// Transposed: `Z ← b Z + v` at the ends of rows.
+/// The transpose: `Z ← b Z + v`, `P ← b P − D (v + a Z)` and `w += L (a Z) − D (a P)`.
+///
+/// # Safety
+/// As for [`layer_ends`].
 #[inline(always)]
-pub(crate) fn decay_ends<T: Real, V: Vector<T>, const FMA: bool>(ends: &[LayerEnd<T>], v: Lines<T>, z: &mut [T]) {
-    for end in ends {
-        let n = end.check::<V>(&v, 0);
-        end.memory_holds(&v, z);
-        let (first, z, b) = (v.first(), z.as_mut_ptr(), end.b.as_ptr());
-        // SAFETY: as in `psi_ends`.
-        unsafe {
-            for row in v.rows() {
-                for j in (0..n).step_by(V::LANES) {
-                    let (v, z) = (first.add(row.field + end.begin + j), z.add(row.memory + end.at + j));
-                    V::load(b.add(j)).times_plus::<FMA>(V::load(z), V::load(v)).flush().store(z);
-                }
-            }
-        }
-    }
-}
-
-/// Transposed: `P ← b P − D (v + a Z)` at the ends of rows.
-#[inline(always)]
-pub(crate) fn adjoint_psi_ends<T: Real, V: Vector<T>, const D: usize, const FMA: bool>(
+pub(crate) unsafe fn adjoint_ends<T: Real, V: Vector<T>, const R: usize, const D: usize, const FMA: bool>(
     stencil: &Stencil<T>,
     ends: &[LayerEnd<T>],
-    v: Lines<T>,
-    z: &[T],
-    p: &mut [T],
+    row: EndRow<T>,
 ) {
-    for end in ends {
-        let n = end.check::<V>(&v, D);
-        end.memory_holds(&v, z);
-        end.memory_holds(&v, p);
-        let (a, b) = (end.a[BORDER..].as_ptr(), end.b.as_ptr());
-        let (first, z, p) = (v.first(), z.as_ptr(), p.as_mut_ptr());
-        // SAFETY: as in `psi_ends`; memory variables and `a` have borders as wide as the differences reach.
-        unsafe {
-            let d: [V; D] = splats(&stencil.first[2][1..]);
-            for row in v.rows() {
-                for j in (0..n).step_by(V::LANES) {
-                    let at = row.memory + end.at + j;
-                    let (v, z, p) = (first.add(row.field + end.begin + j), z.add(at), p.add(at));
-                    let value = |k: isize| {
-                        V::load(a.add(j).offset(k)).times_plus::<FMA>(V::load(z.offset(k)), V::load(v.offset(k)))
-                    };
-                    let mut moved = V::load(b.add(j)).times(V::load(p));
-                    for k in 0..D {
-                        let distance = k as isize + 1;
-                        moved = d[k].times_plus::<FMA>(value(-distance).minus(value(distance)), moved);
-                    }
-                    moved.flush().store(p);
-                }
+    const { assert!(HALF.is_multiple_of(V::LANES)) };
+    // SAFETY: as in `layer_ends`; `a` has borders as wide as the differences reach.
+    unsafe {
+        for end in ends {
+            let (v, z, b) = (row.field.add(end.begin), row.memory[1].add(end.at), end.b.as_ptr());
+            for j in (0..end.b.len()).step_by(V::LANES) {
+                let z = z.add(j);
+                V::load(b.add(j)).times_plus::<FMA>(V::load(z), V::load(v.add(j))).flush().store(z);
             }
         }
-    }
-}
-
-/// Transposed: `w += L (a Z) − D (a P)` at the ends of rows.
-#[inline(always)]
-pub(crate) fn adjoint_layer_ends<T: Real, V: Vector<T>, const R: usize, const D: usize, const FMA: bool>(
-    stencil: &Stencil<T>,
-    ends: &[LayerEnd<T>],
-    v: Lines<T>,
-    z: &[T],
-    p: &[T],
-    m: &[T],
-    next: &mut [T],
-) {
-    for end in ends {
-        let n = end.check::<V>(&v, 0);
-        end.memory_holds(&v, z);
-        end.memory_holds(&v, p);
-        end.fields_hold(&v, m, next);
-        let (a, z, p, m, next) = (end.a[BORDER..].as_ptr(), z.as_ptr(), p.as_ptr(), m.as_ptr(), next.as_mut_ptr());
-        // SAFETY: as in `psi_ends`; memory variables and `a` have borders as wide as the differences reach.
-        unsafe {
-            let d: [V; D] = splats(&stencil.first[2][1..]);
-            let c: [V; R] = splats(&stencil.second[2][1..]);
-            let c0 = V::splat(stencil.second[2][0]);
-            for row in v.rows() {
-                for j in (0..n).step_by(V::LANES) {
-                    let (place, at) = (row.field + end.begin + j, row.memory + end.at + j);
-                    let weighted = |memory: *const T, k: isize| {
-                        V::load(a.add(j).offset(k)).times(V::load(memory.add(at).offset(k)))
-                    };
-                    let mut extra = c0.times(weighted(z, 0));
-                    for k in 0..R {
-                        let distance = k as isize + 1;
-                        let bend = weighted(z, distance).plus(weighted(z, -distance));
-                        extra = c[k].times_plus::<FMA>(bend, extra);
-                    }
-                    for k in 0..D {
-                        let distance = k as isize + 1;
-                        let slope = weighted(p, -distance).minus(weighted(p, distance));
-                        extra = d[k].times_plus::<FMA>(slope, extra);
-                    }
-                    add::<T, V, FMA, false>(extra, m.add(place), next.add(place), std::ptr::null_mut());
+        let d: [V; D] = splats(&stencil.first[2][1..]);
+        for end in ends {
+            let (a, b) = (end.a[BORDER..].as_ptr(), end.b.as_ptr());
+            for j in (0..end.b.len()).step_by(V::LANES) {
+                let at = end.at + j;
+                let (v, z, p) = (row.field.add(end.begin + j), row.memory[1].add(at), row.memory[0].add(at));
+                let value = |k: isize| {
+                    V::load(a.add(j).offset(k)).times_plus::<FMA>(V::load(z.offset(k)), V::load(v.offset(k)))
+                };
+                let mut moved = V::load(b.add(j)).times(V::load(p));
+                for k in 0..D {
+                    let distance = k as isize + 1;
+                    moved = d[k].times_plus::<FMA>(value(-distance).minus(value(distance)), moved);
                 }
+                moved.flush().store(p);
+            }
+        }
+        let c: [V; R] = splats(&stencil.second[2][1..]);
+        let c0 = V::splat(stencil.second[2][0]);
+        for end in ends {
+            let a = end.a[BORDER..].as_ptr();
+            for j in (0..end.b.len()).step_by(V::LANES) {
+                let (place, at) = (end.begin + j, end.at + j);
+                let weighted =
+                    |memory: *mut T, k: isize| V::load(a.add(j).offset(k)).times(V::load(memory.add(at).offset(k)));
+                let [p, z] = row.memory;
+                let mut extra = c0.times(weighted(z, 0));
+                for k in 0..R {
+                    let distance = k as isize + 1;
+                    let bend = weighted(z, distance).plus(weighted(z, -distance));
+                    extra = c[k].times_plus::<FMA>(bend, extra);
+                }
+                for k in 0..D {
+                    let distance = k as isize + 1;
+                    let slope = weighted(p, -distance).minus(weighted(p, distance));
+                    extra = d[k].times_plus::<FMA>(slope, extra);
+                }
+                add::<T, V, FMA, false>(extra, row.m.add(place), row.next.add(place), std::ptr::null_mut());
             }
         }
     }

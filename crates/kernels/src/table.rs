@@ -71,13 +71,13 @@ type Rows<'a, 'b, T> = &'a [&'b [T]];
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::type_complexity, reason = "each signature is spelled out once, here")]
 pub struct RowKernels<T> {
-    /// `next = 2 now − next + m L now`: stencil, now, m, next.
-    pub step: fn(&Stencil<T>, Lines<T>, &[T], &mut [T]),
-    /// The same, and `record = L now`: …, record.
-    pub record: fn(&Stencil<T>, Lines<T>, &[T], &mut [T], &mut [T]),
-    /// The same without writing a record; `gradient += now record`, `illumination += record²`: …, record, gradient,
-    /// illumination.
-    pub image: fn(&Stencil<T>, Lines<T>, &[T], &mut [T], &[T], &mut [T], &mut [T]),
+    /// `next = 2 now − next + m L now` and the layer of axis z: stencil, ends, now, m, next, [ψ, ζ] of axis z.
+    pub step: fn(&Stencil<T>, &[LayerEnd<T>], Lines<T>, &[T], &mut [T], [&mut [T]; 2]),
+    /// The same, and `record` is what `m` is multiplied with: …, record.
+    pub record: fn(&Stencil<T>, &[LayerEnd<T>], Lines<T>, &[T], &mut [T], [&mut [T]; 2], &mut [T]),
+    /// The same step for the adjoint field, with the transpose of the layer; `gradient += now record`,
+    /// `illumination += record²`: stencil, ends, now, m, next, [P, Z] of axis z, record, gradient, illumination.
+    pub image: fn(&Stencil<T>, &[LayerEnd<T>], Lines<T>, &[T], &mut [T], [&mut [T]; 2], &[T], &mut [T], &mut [T]),
     /// `ψ ← b ψ + a D p`: stencil, axis, [a, b], p, ψ.
     pub psi: fn(&Stencil<T>, usize, [T; 2], Lines<T>, &mut [T]),
     /// `w += D ψ + ζ`: stencil, axis, [a, b], p, rows of ψ, ζ inside the layer, m, next, record or nothing.
@@ -88,16 +88,6 @@ pub struct RowKernels<T> {
     pub adjoint_psi: fn(&Stencil<T>, usize, T, Lines<T>, Rows<T>, &[T], &mut [T]),
     /// `w += L (a Z) − D (a P)`: stencil, axis, v, rows of Z, rows of P, their a, m, next.
     pub adjoint_layer: fn(&Stencil<T>, usize, Lines<T>, Rows<T>, Rows<T>, &[T], &[T], &mut [T]),
-    /// [`psi`](Self::psi) for axis z: stencil, ends, p, ψ.
-    pub psi_ends: fn(&Stencil<T>, &[LayerEnd<T>], Lines<T>, &mut [T]),
-    /// [`layer`](Self::layer) for axis z: stencil, ends, p, ψ, ζ, m, next, record or nothing.
-    pub layer_ends: fn(&Stencil<T>, &[LayerEnd<T>], Lines<T>, &[T], &mut [T], &[T], &mut [T], &mut [T]),
-    /// [`decay`](Self::decay) for axis z: ends, v, Z.
-    pub decay_ends: fn(&[LayerEnd<T>], Lines<T>, &mut [T]),
-    /// [`adjoint_psi`](Self::adjoint_psi) for axis z: stencil, ends, v, Z, P.
-    pub adjoint_psi_ends: fn(&Stencil<T>, &[LayerEnd<T>], Lines<T>, &[T], &mut [T]),
-    /// [`adjoint_layer`](Self::adjoint_layer) for axis z: stencil, ends, v, Z, P, m, next.
-    pub adjoint_layer_ends: fn(&Stencil<T>, &[LayerEnd<T>], Lines<T>, &[T], &[T], &[T], &mut [T]),
 }
 
 /// Scalars that vector instructions exist for.
@@ -106,41 +96,36 @@ pub trait Simd: Real {
     fn kernels(radius: usize, dims: usize, path: Path) -> RowKernels<Self>;
 }
 
-/// A table of the functions of a module for given scalars, vectors in rows and at their ends, and constants: radius, axes
+/// A table of the functions of a module for given scalars, vectors and constants: radius, axes
 /// besides z, planes that are stepped at once (as many as the registers reach for).
 macro_rules! table {
-    ($module:ident, $t:ty, $v:ty, $e:ty, $r:literal, $axes:literal, $planes:literal) => {{
+    ($module:ident, $t:ty, $v:ty, $r:literal, $axes:literal, $planes:literal) => {{
         const D: usize = radius_beside($r);
         const N: usize = 2 * $r + 1;
         const ND: usize = 2 * D + 1;
         RowKernels {
-            step: $module::step::<$t, $v, $r, $axes, $planes>,
-            record: $module::record::<$t, $v, $r, $axes, $planes>,
-            image: $module::image::<$t, $v, $r, $axes, $planes>,
+            step: $module::step::<$t, $v, $r, D, $axes, $planes>,
+            record: $module::record::<$t, $v, $r, D, $axes, $planes>,
+            image: $module::image::<$t, $v, $r, D, $axes, $planes>,
             psi: $module::psi::<$t, $v, D>,
             layer: $module::layer::<$t, $v, $r, D, ND>,
             decay: $module::decay::<$t, $v>,
             adjoint_psi: $module::adjoint_psi::<$t, $v, D, ND>,
             adjoint_layer: $module::adjoint_layer::<$t, $v, $r, N, D, ND>,
-            psi_ends: $module::psi_ends::<$t, $e, D>,
-            layer_ends: $module::layer_ends::<$t, $e, $r, D>,
-            decay_ends: $module::decay_ends::<$t, $e>,
-            adjoint_psi_ends: $module::adjoint_psi_ends::<$t, $e, D>,
-            adjoint_layer_ends: $module::adjoint_layer_ends::<$t, $e, $r, D>,
         }
     }};
 }
 
 /// The table for a run-time radius and dimension.
 macro_rules! choose {
-    ($module:ident, $t:ty, $v:ty, $e:ty, $radius:expr, $dims:expr) => {
-        choose!(@ $module, $t, $v, $e, $radius, $dims; 1 2 3 4 5 6 7 8)
+    ($module:ident, $t:ty, $v:ty, $radius:expr, $dims:expr) => {
+        choose!(@ $module, $t, $v, $radius, $dims; 1 2 3 4 5 6 7 8)
     };
-    (@ $module:ident, $t:ty, $v:ty, $e:ty, $radius:expr, $dims:expr; $($r:literal)*) => {
+    (@ $module:ident, $t:ty, $v:ty, $radius:expr, $dims:expr; $($r:literal)*) => {
         match ($radius, $dims) {
             $(
-                ($r, 2) => table!($module, $t, $v, $e, $r, 1, 4),
-                ($r, 3) => table!($module, $t, $v, $e, $r, 2, 2),
+                ($r, 2) => table!($module, $t, $v, $r, 1, 4),
+                ($r, 3) => table!($module, $t, $v, $r, 2, 2),
             )*
             (radius, dims) => panic!("no kernels of radius {radius} (1 to {MAX_RADIUS}) in {dims} dimensions (2 or 3)"),
         }
@@ -151,19 +136,14 @@ macro_rules! choose {
 macro_rules! compile {
     ($rule:ident $(, $argument:tt)*) => {
         $rule! { ($($argument),*)
-            step[R, AXES, P](s: &Stencil<T>, now: Lines<T>, m: &[T], next: &mut [T]) = update::step_lines;
-            record[R, AXES, P](s: &Stencil<T>, now: Lines<T>, m: &[T], next: &mut [T], record: &mut [T]) = update::record_lines;
-            image[R, AXES, P](s: &Stencil<T>, now: Lines<T>, m: &[T], next: &mut [T], record: &[T], gradient: &mut [T], illumination: &mut [T]) = update::image_lines;
+            step[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2]) = update::step_lines;
+            record[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2], record: &mut [T]) = update::record_lines;
+            image[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2], record: &[T], gradient: &mut [T], illumination: &mut [T]) = update::image_lines;
             psi[D](s: &Stencil<T>, axis: usize, ab: [T; 2], p: Lines<T>, psi: &mut [T]) = layer::psi_lines;
             layer[R, D, N](s: &Stencil<T>, axis: usize, ab: [T; 2], p: Lines<T>, psi: Rows<T>, zeta: &mut [T], m: &[T], next: &mut [T], record: &mut [T]) = layer::layer_lines;
             decay[](b: T, v: Lines<T>, old: &[T], z: &mut [T]) = layer::decay_lines;
             adjoint_psi[D, N](s: &Stencil<T>, axis: usize, b: T, v: Lines<T>, z: Rows<T>, a: &[T], p: &mut [T]) = layer::adjoint_psi_lines;
             adjoint_layer[R, N, D, M](s: &Stencil<T>, axis: usize, v: Lines<T>, z: Rows<T>, p: Rows<T>, a: &[T], m: &[T], next: &mut [T]) = layer::adjoint_layer_lines;
-            psi_ends[D](s: &Stencil<T>, ends: &[LayerEnd<T>], p: Lines<T>, psi: &mut [T]) = ends::psi_ends;
-            layer_ends[R, D](s: &Stencil<T>, ends: &[LayerEnd<T>], p: Lines<T>, psi: &[T], zeta: &mut [T], m: &[T], next: &mut [T], record: &mut [T]) = ends::layer_ends;
-            decay_ends[](ends: &[LayerEnd<T>], v: Lines<T>, z: &mut [T]) = ends::decay_ends;
-            adjoint_psi_ends[D](s: &Stencil<T>, ends: &[LayerEnd<T>], v: Lines<T>, z: &[T], p: &mut [T]) = ends::adjoint_psi_ends;
-            adjoint_layer_ends[R, D](s: &Stencil<T>, ends: &[LayerEnd<T>], v: Lines<T>, z: &[T], p: &[T], m: &[T], next: &mut [T]) = ends::adjoint_layer_ends;
         }
     };
 }
@@ -218,26 +198,26 @@ mod avx512 {
 impl<T: Real> RowKernels<T> {
     /// The kernels for any scalar, compiled for the baseline of the target.
     pub fn baseline(radius: usize, dims: usize) -> Self {
-        choose!(baseline, T, Array<T, 1>, Array<T, 1>, radius, dims)
+        choose!(baseline, T, Array<T, 1>, radius, dims)
     }
 }
 
 macro_rules! simd {
-    ($t:ty, $wide:ty, $wide_end:ty, $avx2:ty) => {
+    ($t:ty, $wide:ty, $avx2:ty) => {
         impl Simd for $t {
             fn kernels(radius: usize, dims: usize, path: Path) -> RowKernels<Self> {
                 assert!(path <= Path::detect(), "this processor has no {}", path.name());
                 match path {
                     #[cfg(target_arch = "x86_64")]
-                    Path::Avx512 => choose!(avx512, $t, $wide, $wide_end, radius, dims),
+                    Path::Avx512 => choose!(avx512, $t, $wide, radius, dims),
                     #[cfg(target_arch = "x86_64")]
-                    Path::Avx2 => choose!(avx2, $t, $avx2, $avx2, radius, dims),
-                    _ => choose!(baseline, $t, Array<$t, 4>, Array<$t, 4>, radius, dims),
+                    Path::Avx2 => choose!(avx2, $t, $avx2, radius, dims),
+                    _ => choose!(baseline, $t, Array<$t, 4>, radius, dims),
                 }
             }
         }
     };
 }
 
-simd!(f32, F32x16, F32x8, F32x8);
-simd!(f64, F64x8, F64x8, F64x4);
+simd!(f32, F32x16, F32x8);
+simd!(f64, F64x8, F64x4);

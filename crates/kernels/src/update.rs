@@ -1,8 +1,10 @@
-//! The step of a block of rows: Laplacian and leapfrog in one pass over memory, forward, forward with a record, and back.
+//! The step of a block of rows: Laplacian, leapfrog and the layer of axis z in one pass over memory; forward, forward with
+//! a record, and back.
 #![allow(unsafe_code)]
 
 use treewave_core::Real;
 
+use crate::ends::{EndRow, LayerEnd, adjoint_ends, layer_ends};
 use crate::lines::{LANES, Lines};
 use crate::stencil::Stencil;
 use crate::vector::{Vector, prefetch, splats};
@@ -12,18 +14,26 @@ const PLAIN: u8 = 0;
 const RECORD: u8 = 1;
 const IMAGE: u8 = 2;
 
-/// Points of a row that are worked on before the next row: what the stencil needs of them stays in the first-level cache.
-const TILE: usize = 1024;
-
-/// `next = 2 now − next + m L now` for some rows, `P` planes at once: neighbours along x are loaded once for all of them.
+/// `next = 2 now − next + m L now` for some rows, and the layer of axis z, whose memory variables are `[ψ, ζ]`. `P` planes are
+/// stepped at once: neighbours along x are loaded once for all of them.
 #[inline(always)]
-pub(crate) fn step_lines<T: Real, V: Vector<T>, const R: usize, const AXES: usize, const P: usize, const FMA: bool>(
+pub(crate) fn step_lines<
+    T: Real,
+    V: Vector<T>,
+    const R: usize,
+    const D: usize,
+    const AXES: usize,
+    const P: usize,
+    const FMA: bool,
+>(
     stencil: &Stencil<T>,
+    ends: &[LayerEnd<T>],
     now: Lines<T>,
     m: &[T],
     next: &mut [T],
+    memory: [&mut [T]; 2],
 ) {
-    tiles::<T, V, R, AXES, P, FMA, PLAIN>(stencil, now, m, next, &mut [], &[], &mut [], &mut []);
+    tiles::<T, V, R, D, AXES, P, FMA, PLAIN>(stencil, ends, now, m, next, memory, &mut [], &[], &mut [], &mut []);
 }
 
 /// The same, and `record = L now`, whose rows follow each other without gaps.
@@ -32,40 +42,76 @@ pub(crate) fn record_lines<
     T: Real,
     V: Vector<T>,
     const R: usize,
+    const D: usize,
     const AXES: usize,
     const P: usize,
     const FMA: bool,
 >(
     stencil: &Stencil<T>,
+    ends: &[LayerEnd<T>],
     now: Lines<T>,
     m: &[T],
     next: &mut [T],
+    memory: [&mut [T]; 2],
     record: &mut [T],
 ) {
-    tiles::<T, V, R, AXES, P, FMA, RECORD>(stencil, now, m, next, record, &[], &mut [], &mut []);
+    tiles::<T, V, R, D, AXES, P, FMA, RECORD>(stencil, ends, now, m, next, memory, record, &[], &mut [], &mut []);
 }
 
-/// The same without writing a record; `gradient += now record` and `illumination += record²`.
+/// The same without writing a record; `gradient += now record` and `illumination += record²`; the memory variables are `[P, Z]`.
 #[inline(always)]
-pub(crate) fn image_lines<T: Real, V: Vector<T>, const R: usize, const AXES: usize, const P: usize, const FMA: bool>(
+#[expect(clippy::too_many_arguments, reason = "an array each")]
+pub(crate) fn image_lines<
+    T: Real,
+    V: Vector<T>,
+    const R: usize,
+    const D: usize,
+    const AXES: usize,
+    const P: usize,
+    const FMA: bool,
+>(
     stencil: &Stencil<T>,
+    ends: &[LayerEnd<T>],
     now: Lines<T>,
     m: &[T],
     next: &mut [T],
+    memory: [&mut [T]; 2],
     record: &[T],
     gradient: &mut [T],
     illumination: &mut [T],
 ) {
-    tiles::<T, V, R, AXES, P, FMA, IMAGE>(stencil, now, m, next, &mut [], record, gradient, illumination);
+    tiles::<T, V, R, D, AXES, P, FMA, IMAGE>(
+        stencil,
+        ends,
+        now,
+        m,
+        next,
+        memory,
+        &mut [],
+        record,
+        gradient,
+        illumination,
+    );
 }
 
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "an array each")]
-fn tiles<T: Real, V: Vector<T>, const R: usize, const AXES: usize, const P: usize, const FMA: bool, const WHAT: u8>(
+fn tiles<
+    T: Real,
+    V: Vector<T>,
+    const R: usize,
+    const D: usize,
+    const AXES: usize,
+    const P: usize,
+    const FMA: bool,
+    const WHAT: u8,
+>(
     stencil: &Stencil<T>,
+    ends: &[LayerEnd<T>],
     now: Lines<T>,
     m: &[T],
     next: &mut [T],
+    memory: [&mut [T]; 2],
     record: &mut [T],
     recorded: &[T],
     gradient: &mut [T],
@@ -73,6 +119,7 @@ fn tiles<T: Real, V: Vector<T>, const R: usize, const AXES: usize, const P: usiz
 ) {
     const { assert!(LANES.is_multiple_of(V::LANES)) };
     let Lines { counts: [planes, rows], strides, cells, n, .. } = now;
+    let memory_strides = now.memory;
     assert!(n.is_multiple_of(LANES), "rows are whole vectors");
     for stride in [strides[0], if AXES == 2 { strides[1] } else { 1 }, 1] {
         now.check(R, stride);
@@ -84,6 +131,9 @@ fn tiles<T: Real, V: Vector<T>, const R: usize, const AXES: usize, const P: usiz
     assert!(apart(strides) && (WHAT == PLAIN || apart(cells)), "rows are apart");
     now.in_field(m, n);
     now.in_field(next, n);
+    let radius = if WHAT == IMAGE { D } else { R };
+    ends.iter().for_each(|end| end.check(&now, radius, [&memory[0][..], &memory[1][..]]));
+    let memory = memory.map(<[T]>::as_mut_ptr);
     if WHAT == RECORD {
         now.in_cells(record, n);
     }
@@ -101,26 +151,34 @@ fn tiles<T: Real, V: Vector<T>, const R: usize, const AXES: usize, const P: usiz
         gradient: gradient.as_mut_ptr(),
         illumination: illumination.as_mut_ptr(),
     };
-    for first in (0..n).step_by(TILE) {
-        let width = TILE.min(n - first);
-        let mut x = 0;
-        while x < planes {
-            let at_once = if x + P <= planes { P } else { 1 };
-            for y in 0..rows {
-                let at = pointers.at(x * strides[0] + y * strides[1] + first, x * cells[0] + y * cells[1] + first);
-                // SAFETY: by the assertions above, all arrays hold the points `first..first + width` of row `y` of the
-                // planes `x..x + at_once`; the field holds `R` neighbours on each side too; `V::LANES` divides `width`. The
-                // functions of this module are compiled for, and put into a table of, a path with the instructions of `V`.
-                unsafe {
-                    if at_once == P {
-                        planes_at_once::<T, V, R, AXES, FMA, WHAT, P>(stencil, at, strides, cells[0], width);
-                    } else {
-                        planes_at_once::<T, V, R, AXES, FMA, WHAT, 1>(stencil, at, strides, cells[0], width);
+    let mut x = 0;
+    while x < planes {
+        let at_once = if x + P <= planes { P } else { 1 };
+        for y in 0..rows {
+            let at = pointers.at(x * strides[0] + y * strides[1], x * cells[0] + y * cells[1]);
+            // SAFETY: by the assertions above, all arrays hold row `y` of the planes `x..x + at_once`; the field holds `R`
+            // neighbours on each side too; `V::LANES` divides `n`; the ends were checked. The functions of this module are
+            // compiled for, and put into a table of, a path with the instructions of `V`.
+            unsafe {
+                if at_once == P {
+                    planes_at_once::<T, V, R, AXES, FMA, WHAT, P>(stencil, at, strides, cells[0], n);
+                } else {
+                    planes_at_once::<T, V, R, AXES, FMA, WHAT, 1>(stencil, at, strides, cells[0], n);
+                }
+                for u in 0..at_once {
+                    let at = at.at(u * strides[0], u * cells[0]);
+                    let own = (x + u) * memory_strides[0] + y * memory_strides[1];
+                    let memory = memory.map(|memory| memory.wrapping_add(own));
+                    let row = EndRow { field: at.now, m: at.m, next: at.next, record: at.record, memory };
+                    match WHAT {
+                        PLAIN => layer_ends::<T, V::Half, R, D, FMA, false>(stencil, ends, row),
+                        RECORD => layer_ends::<T, V::Half, R, D, FMA, true>(stencil, ends, row),
+                        _ => adjoint_ends::<T, V::Half, R, D, FMA>(stencil, ends, row),
                     }
                 }
             }
-            x += at_once;
         }
+        x += at_once;
     }
 }
 

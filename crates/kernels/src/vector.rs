@@ -13,6 +13,8 @@ use treewave_core::Real;
 pub(crate) trait Vector<T>: Copy {
     /// Scalars in a vector; divides 8 or is 16.
     const LANES: usize;
+    /// The same kind of vector, with no more than 8 scalars.
+    type Half: Vector<T>;
     /// All lanes `x`.
     ///
     /// # Safety
@@ -75,6 +77,7 @@ impl<T: Real, const N: usize> Array<T, N> {
 
 impl<T: Real, const N: usize> Vector<T> for Array<T, N> {
     const LANES: usize = N;
+    type Half = Self;
     #[inline(always)]
     unsafe fn splat(x: T) -> Self {
         Array([x; N])
@@ -115,13 +118,14 @@ impl<T: Real, const N: usize> Vector<T> for Array<T, N> {
 /// A vector of the processor: `$name` of `$n` scalars `$t`, and the intrinsics for its operations.
 #[cfg(target_arch = "x86_64")]
 macro_rules! native {
-    ($name:ident, $t:ty, $n:literal, $raw:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
+    ($name:ident, $half:ident, $t:ty, $n:literal, $raw:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
      $fma:ident, $limit:expr, |$x:ident, $tiny:ident| $flush:expr) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $name($raw);
 
         impl Vector<$t> for $name {
             const LANES: usize = $n;
+            type Half = $half;
             #[inline(always)]
             unsafe fn splat(x: $t) -> Self {
                 // SAFETY: the caller promises that the processor has the instruction.
@@ -181,6 +185,7 @@ mod x86 {
 
     native!(
         F32x16,
+        F32x8,
         f32,
         16,
         __m512,
@@ -195,6 +200,7 @@ mod x86 {
         |x, tiny| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(x), tiny), x)
     );
     native!(
+        F64x8,
         F64x8,
         f64,
         8,
@@ -211,6 +217,7 @@ mod x86 {
     );
     native!(
         F32x8,
+        F32x8,
         f32,
         8,
         __m256,
@@ -225,6 +232,7 @@ mod x86 {
         |x, tiny| _mm256_and_ps(x, _mm256_cmp_ps::<_CMP_NLT_UQ>(_mm256_andnot_ps(_mm256_set1_ps(-0.0), x), tiny))
     );
     native!(
+        F64x4,
         F64x4,
         f64,
         4,

@@ -94,13 +94,24 @@ fn check<T: Simd>(case: &Case, path: Path, tolerance: f64) -> Vec<T> {
     let images: Vec<T> = scalars(&noise(cells, 4));
     let recorded = noise(cells, 5);
     let (mut next, mut record) = (before_scalars.clone(), vec![T::ZERO; cells]);
-    (kernels.record)(&stencil, now, &m_scalars, &mut next, &mut record);
+    (kernels.record)(&stencil, &[], now, &m_scalars, &mut next, [&mut [], &mut []], &mut record);
     let mut plain = before_scalars.clone();
-    (kernels.step)(&stencil, now, &m_scalars, &mut plain);
+    (kernels.step)(&stencil, &[], now, &m_scalars, &mut plain, [&mut [], &mut []]);
     assert_eq!(plain, next, "a record changes no bit of the step");
     let (mut imaged, mut gradient, mut illumination) = (before_scalars.clone(), images.clone(), images.clone());
     let recorded_scalars = scalars::<T>(&recorded);
-    (kernels.image)(&stencil, now, &m_scalars, &mut imaged, &recorded_scalars, &mut gradient, &mut illumination);
+    let none: [&mut [T]; 2] = [&mut [], &mut []];
+    (kernels.image)(
+        &stencil,
+        &[],
+        now,
+        &m_scalars,
+        &mut imaged,
+        none,
+        &recorded_scalars,
+        &mut gradient,
+        &mut illumination,
+    );
     assert_eq!(imaged, next, "an image changes no bit of the step");
 
     let mut touched = vec![false; len];
@@ -157,7 +168,7 @@ fn arrays_that_are_too_short_are_refused_on_every_path() {
             let len = case.len(case.strides);
             let step = |lines: Lines<f64>, m: usize, next: usize| {
                 let (m, mut next) = (vec![0.0; m], vec![0.0; next]);
-                (kernels.step)(&stencil, lines, &m, &mut next);
+                (kernels.step)(&stencil, &[], lines, &m, &mut next, [&mut [], &mut []]);
             };
             let whole = case.lines(&case.field);
             let reach = case.start + len + 4 * case.strides[0];
@@ -171,7 +182,7 @@ fn arrays_that_are_too_short_are_refused_on_every_path() {
             assert!(refused(|| step(Lines { strides: [31, case.strides[1]], ..whole }, len, len)));
             let record = |cells: usize| {
                 let (m, mut next, mut record) = (vec![0.0; len], vec![0.0; len], vec![0.0; cells]);
-                (kernels.record)(&stencil, whole, &m, &mut next, &mut record);
+                (kernels.record)(&stencil, &[], whole, &m, &mut next, [&mut [], &mut []], &mut record);
             };
             let cells = case.len(whole.cells);
             assert!(!refused(|| record(cells)) && refused(|| record(cells - 1)));
@@ -204,7 +215,7 @@ fn vectors_of_one_scalar_and_of_four_give_the_same_bits() {
     let (m, before) = (noise(len, 2), noise(len, 3));
     let stepped = |kernels: &RowKernels<f64>| {
         let mut next = before.clone();
-        (kernels.step)(&case.stencil(), case.lines(&case.field), &m, &mut next);
+        (kernels.step)(&case.stencil(), &[], case.lines(&case.field), &m, &mut next, [&mut [], &mut []]);
         next
     };
     // The first are those of dual numbers, the second those of floats on a processor without AVX2.

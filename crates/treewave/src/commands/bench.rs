@@ -92,7 +92,8 @@ pub fn run(arguments: &Bench, common: &Common) -> Outcome {
 fn measure<T: Scalar>(arguments: &Bench) -> Result<Measured, Failure> {
     let (dims, n) = (arguments.dims as usize, arguments.size as usize);
     let grid = Grid::new(&vec![n; dims], &vec![SPACING_M; dims], &vec![0.0; dims]).map_err(misconfigured)?;
-    let acoustic = acoustic::<T>(&grid, arguments.order as usize).map_err(misconfigured)?;
+    let tile = TileShape { levels: arguments.tile_levels.into(), rows: arguments.tile_rows.into() };
+    let acoustic = acoustic::<T>(&grid, arguments.order as usize, tile).map_err(misconfigured)?;
     let points = acoustic.layout().points() as f64;
     let run = |steps: usize| -> Result<f64, WaveError> {
         let shot = shot(&acoustic, steps);
@@ -125,7 +126,7 @@ fn measure<T: Scalar>(arguments: &Bench) -> Result<Measured, Failure> {
 }
 
 /// The model of the peers' scripts: velocity growing with depth, a fast body in the middle.
-fn acoustic<T: Scalar>(grid: &Grid, order: usize) -> Result<Acoustic<T>, WaveError> {
+fn acoustic<T: Scalar>(grid: &Grid, order: usize, tile: TileShape) -> Result<Acoustic<T>, WaveError> {
     let n = grid.shape()[2];
     let inside = |i: usize, n: usize| (n / 2 - n / 10..n / 2 + n / 10).contains(&i);
     let vp: Vec<T> = (0..grid.len())
@@ -143,7 +144,7 @@ fn acoustic<T: Scalar>(grid: &Grid, order: usize) -> Result<Acoustic<T>, WaveErr
         vp_max_m_per_s: VP_M_PER_S[1],
         frequency_hz: PEAK_HZ,
         parallelism: Parallelism::Threads,
-        tile: TileShape::default(),
+        tile,
     };
     let kernels = T::kernels(order / 2, grid.dims(), Path::detect());
     in_thread_pool(|| Acoustic::new(grid, &vp, options, kernels))

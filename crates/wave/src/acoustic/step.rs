@@ -79,10 +79,6 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             };
             // SAFETY: see the module.
             unsafe {
-                for ix in self.in_layer(0, ahead(planes, slope, layout.n[0])) {
-                    let p = self.lines(field, ix..ix + 1, rows, 0);
-                    (kernels.psi)(stencil, 0, profile(0, ix), p, self.memory_mut(0, &psi[0], &p, (ix, rows.start)));
-                }
                 let p = self.lines(field, planes.clone(), rows, 2);
                 let place = (planes.start, rows.start);
                 let record = records[*level].as_ref();
@@ -90,10 +86,15 @@ impl<T: Real + Send + Sync> Acoustic<T> {
                 let m_and_next = |p: &Lines<T>, place| (self.m_from(place), self.field_mut(new, p, place));
                 let recorded = |p: &Lines<T>, place| record.map_or(&mut [][..], |r| self.cells_mut(r, p, place));
                 let (m, next) = m_and_next(&p, place);
+                let ends = [self.memory_mut(2, &psi[2], &p, place), self.memory_mut(2, &zeta[2], &p, place)];
                 if record.is_some() {
-                    (kernels.record)(stencil, p, m, next, recorded(&p, place));
+                    (kernels.record)(stencil, &self.ends, p, m, next, ends, recorded(&p, place));
                 } else {
-                    (kernels.step)(stencil, p, m, next);
+                    (kernels.step)(stencil, &self.ends, p, m, next, ends);
+                }
+                for ix in self.in_layer(0, ahead(planes, slope, layout.n[0])) {
+                    let p = self.lines(field, ix..ix + 1, rows, 0);
+                    (kernels.psi)(stencil, 0, profile(0, ix), p, self.memory_mut(0, &psi[0], &p, (ix, rows.start)));
                 }
                 for iy in self.in_layer(1, ahead(rows, slope, layout.n[1])) {
                     let p = self.lines(field, planes.clone(), &(iy..iy + 1), 1);
@@ -115,10 +116,6 @@ impl<T: Real + Send + Sync> Acoustic<T> {
                 for iy in self.near_layer(1, rows.clone()) {
                     layer(1, iy, self.lines(field, planes.clone(), &(iy..iy + 1), 1), (planes.start, iy));
                 }
-                let (psi, zeta) = (self.memory_mut(2, &psi[2], &p, place), self.memory_mut(2, &zeta[2], &p, place));
-                let (m, next) = m_and_next(&p, place);
-                (kernels.psi_ends)(stencil, &self.ends, p, psi);
-                (kernels.layer_ends)(stencil, &self.ends, p, psi, zeta, m, next, recorded(&p, place));
                 self.exchange(tile, &shares, new, record);
             }
         });
@@ -158,7 +155,6 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             unsafe {
                 let plane = |ix: usize| (self.lines(field, ix..ix + 1, rows, 0), (ix, rows.start));
                 let row = |iy: usize| (self.lines(field, planes.clone(), &(iy..iy + 1), 1), (planes.start, iy));
-                self.adjoint_memories(0, planes, plane, [old_z[0], z[0], &p[0]]);
                 let place = (planes.start, rows.start);
                 let v = self.lines(field, planes.clone(), rows, 2);
                 let m_and_next = |v: &Lines<T>, place| (self.m_from(place), self.field_mut(new, v, place));
@@ -166,7 +162,9 @@ impl<T: Real + Send + Sync> Acoustic<T> {
                 let record = &records[levels - 1 - level][layout.cell([place.0, place.1, 0])..];
                 let (gradient, illumination) =
                     (self.cells_mut(&gradient, &v, place), self.cells_mut(&illumination, &v, place));
-                (kernels.image)(stencil, v, m, next, record, gradient, illumination);
+                let ends = [self.memory_mut(2, &p[2], &v, place), self.memory_mut(2, &z_z, &v, place)];
+                (kernels.image)(stencil, &self.ends, v, m, next, ends, record, gradient, illumination);
+                self.adjoint_memories(0, planes, plane, [old_z[0], z[0], &p[0]]);
                 self.adjoint_memories(1, rows, row, [old_z[1], z[1], &p[1]]);
                 let layer = |axis: usize, i: usize, (v, place): (Lines<T>, Place)| {
                     let (m, next) = m_and_next(&v, place);
@@ -176,11 +174,6 @@ impl<T: Real + Send + Sync> Acoustic<T> {
                 };
                 self.near_layer(0, planes.clone()).for_each(|ix| layer(0, ix, plane(ix)));
                 self.near_layer(1, rows.clone()).for_each(|iy| layer(1, iy, row(iy)));
-                let (z, p) = (self.memory_mut(2, &z_z, &v, place), self.memory_mut(2, &p[2], &v, place));
-                let (m, next) = m_and_next(&v, place);
-                (kernels.decay_ends)(&self.ends, v, z);
-                (kernels.adjoint_psi_ends)(stencil, &self.ends, v, z, p);
-                (kernels.adjoint_layer_ends)(stencil, &self.ends, v, z, p, m, next);
                 self.exchange(tile, &shares, new, None);
             }
         });
