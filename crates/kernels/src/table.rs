@@ -119,12 +119,12 @@ macro_rules! table {
 /// The table for a run-time radius and dimension.
 macro_rules! choose {
     ($module:ident, $t:ty, $v:ty, $radius:expr, $dims:expr) => {
-        choose!(@ $module, $t, $v, $radius, $dims; 1 2 3 4 5 6 7 8)
+        choose!(@ $module, $t, $v, $radius, $dims; 1:4 2:4 3:4 4:4 5:2 6:2 7:2 8:2)
     };
-    (@ $module:ident, $t:ty, $v:ty, $radius:expr, $dims:expr; $($r:literal)*) => {
+    (@ $module:ident, $t:ty, $v:ty, $radius:expr, $dims:expr; $($r:literal: $planes:literal)*) => {
         match ($radius, $dims) {
             $(
-                ($r, 2) => table!($module, $t, $v, $r, 1, 4),
+                ($r, 2) => table!($module, $t, $v, $r, 1, $planes),
                 ($r, 3) => table!($module, $t, $v, $r, 2, 2),
             )*
             (radius, dims) => panic!("no kernels of radius {radius} (1 to {MAX_RADIUS}) in {dims} dimensions (2 or 3)"),

@@ -6,7 +6,7 @@ use treewave_core::wavelet::ricker;
 use treewave_core::{Grid, Survey};
 use treewave_storage::read_array;
 use treewave_wave::time::stable_dt_s;
-use treewave_wave::{AcousticOptions, Boundary, Parallelism, TileShape, Top};
+use treewave_wave::{AcousticOptions, Boundary, Parallelism, Top};
 
 use crate::config::sections::{Synthetic, TimeStep, WaveletSource};
 use crate::config::{Config, keys};
@@ -111,7 +111,7 @@ impl Band {
             vp_max_m_per_s,
             frequency_hz: dominant_hz,
             parallelism: Parallelism::Threads,
-            tile: TileShape::default(),
+            tile: None,
         };
         let survey = Survey { samples: survey.samples + lead_samples, ..survey.clone() };
         Ok(Band { low_pass, lead_samples, survey, wavelet, steps_per_sample, options, highest_hz })

@@ -340,12 +340,12 @@ pub struct Bench {
     /// Repetitions; the median counts
     #[arg(long, default_value_t = 5)]
     pub repetitions: usize,
-    /// Time steps that are computed together, tile by tile; default: one
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
-    pub tile_levels: u8,
-    /// Rows along y of a tile
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
-    pub tile_rows: u16,
+    /// Time steps that are computed together, tile by tile; default: as many as suit the size
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub tile_levels: Option<u8>,
+    /// Rows along y of such a tile
+    #[arg(long, requires = "tile_levels", value_parser = clap::value_parser!(u16).range(1..))]
+    pub tile_rows: Option<u16>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

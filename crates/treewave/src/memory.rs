@@ -68,11 +68,13 @@ impl Memory {
         let adding = samples * (2 * scalar + WIDE) + 2 * vector;
         let grid = layout(study, band);
         let state = state_bytes::<T>(&grid);
+        // The adjoint state has room for one more memory variable of the axes x and y.
+        let spare = scalar * (grid.memory_len(0) + grid.memory_len(1)) as u64;
         Memory {
             program: PROGRAM_BYTES + models * vector + cells,
             inversion: inversion(study, stage, models, vector) + cells,
             reversal: plan.peak_memory_bytes,
-            fields: discrete_program::<T>(&grid, cells) + 2 * state + 2 * record_bytes::<T>(&grid),
+            fields: discrete_program::<T>(&grid, cells) + 2 * state + spare + 2 * record_bytes::<T>(&grid),
             sums: 2 * 3 * vector + adding.saturating_sub(turning),
             traces: turning + shot_bytes as u64,
             simulating: simulating::<T>(needs),

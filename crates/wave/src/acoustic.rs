@@ -69,8 +69,8 @@ pub struct AcousticOptions {
     pub frequency_hz: f64,
     /// How sweeps are carried out.
     pub parallelism: Parallelism,
-    /// Tiles of a sweep. Results have the same bits whatever their shape.
-    pub tile: TileShape,
+    /// Tiles of a sweep; `None` for those of [`TileShape::of`]. Results have the same bits whatever their shape.
+    pub tile: Option<TileShape>,
 }
 
 /// The discrete program for one model: everything that a time step needs, shared by all shots.
@@ -137,7 +137,8 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         });
         let ends = layer_ends(&layout, &profiles[2]);
         let reach = radius.max(2 * radius_beside(radius));
-        let tiling = Tiling::new(&layout, options.tile, reach, options.parallelism);
+        let tile = options.tile.unwrap_or_else(|| TileShape::of(&layout, size_of::<T>(), reach));
+        let tiling = Tiling::new(&layout, tile, reach, options.parallelism);
         // As much as a tile has of a memory variable: one plane of axis x, one row of some planes of axis y.
         let zeros = Field::zeros((layout.n[1]).max(PLANES * layout.layer(1)) * layout.row);
         Ok(Acoustic {

@@ -43,10 +43,25 @@ pub struct TileShape {
     pub rows: usize,
 }
 
-impl Default for TileShape {
-    /// One step after the other.
-    fn default() -> Self {
-        TileShape { levels: 1, rows: 64 }
+/// Bytes of a tile and of what it reads: they should stay in the second-level cache.
+const CACHE: usize = 1 << 20;
+/// Levels beyond which tiles gained nothing in measurements (docs/performance.md).
+const ENOUGH_LEVELS: usize = 8;
+
+impl TileShape {
+    /// One step after the other, in blocks that stay in the second-level cache.
+    pub const PLAIN: TileShape = TileShape { levels: 1, rows: 64 };
+
+    /// The shape for a grid, scalars of some bytes and a reach: in 2-D, where the arrays of a step do not stay in the cache,
+    /// as many levels as do. In 3-D a wavefront does not fit: what it saves at its front it reads again at its sides.
+    pub fn of(layout: &Layout, scalar: usize, reach: usize) -> TileShape {
+        let arrays = 3 * scalar;
+        if layout.dims == 3 || arrays * layout.len <= 2 * CACHE {
+            return TileShape::PLAIN;
+        }
+        let planes = CACHE / (arrays * layout.strides[0]);
+        let levels = planes.saturating_sub(PLANES + 2 * reach) / reach.next_multiple_of(PLANES);
+        TileShape { levels: levels.clamp(1, ENOUGH_LEVELS), ..TileShape::PLAIN }
     }
 }
 

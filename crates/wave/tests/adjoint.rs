@@ -4,9 +4,7 @@ use treewave_autodiff::{Dual, Var, gradient};
 use treewave_core::{Grid, Real, Shot, Wavelet};
 use treewave_kernels::{Path, RowKernels, Simd};
 use treewave_reversal::Evolution;
-use treewave_wave::{
-    Acoustic, AcousticOptions, AcousticShot, Boundary, Parallelism, TileShape, Top, time::stable_dt_s,
-};
+use treewave_wave::{Acoustic, AcousticOptions, AcousticShot, Boundary, Parallelism, Top, time::stable_dt_s};
 
 /// A small problem whose every part is active: layers on all sides, off-grid positions, a varying model.
 struct Case {
@@ -62,7 +60,7 @@ fn case(dims: usize, order: usize, top: Top) -> Case {
         vp_max_m_per_s: vp_max,
         frequency_hz: 25.0,
         parallelism: Parallelism::Serial,
-        tile: TileShape::default(),
+        tile: None,
     };
     Case {
         grid,

@@ -34,7 +34,7 @@ fn counts(shape: &[usize], parallelism: Parallelism) -> (usize, usize) {
         vp_max_m_per_s: 2000.0,
         frequency_hz: 15.0,
         parallelism,
-        tile: TileShape::default(),
+        tile: Some(TileShape { levels: 3, rows: 7 }),
     };
     let kernels = f32::kernels(4, shape.len(), Path::detect());
     let acoustic = Acoustic::new(&grid, &vec![2000.0; grid.len()], options, kernels).unwrap();

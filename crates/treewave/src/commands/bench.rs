@@ -92,7 +92,8 @@ pub fn run(arguments: &Bench, common: &Common) -> Outcome {
 fn measure<T: Scalar>(arguments: &Bench) -> Result<Measured, Failure> {
     let (dims, n) = (arguments.dims as usize, arguments.size as usize);
     let grid = Grid::new(&vec![n; dims], &vec![SPACING_M; dims], &vec![0.0; dims]).map_err(misconfigured)?;
-    let tile = TileShape { levels: arguments.tile_levels.into(), rows: arguments.tile_rows.into() };
+    let rows = arguments.tile_rows.map_or(TileShape::PLAIN.rows, usize::from);
+    let tile = arguments.tile_levels.map(|levels| TileShape { levels: levels.into(), rows });
     let acoustic = acoustic::<T>(&grid, arguments.order as usize, tile).map_err(misconfigured)?;
     let points = acoustic.layout().points() as f64;
     let run = |steps: usize| -> Result<f64, WaveError> {
@@ -126,7 +127,7 @@ fn measure<T: Scalar>(arguments: &Bench) -> Result<Measured, Failure> {
 }
 
 /// The model of the peers' scripts: velocity growing with depth, a fast body in the middle.
-fn acoustic<T: Scalar>(grid: &Grid, order: usize, tile: TileShape) -> Result<Acoustic<T>, WaveError> {
+fn acoustic<T: Scalar>(grid: &Grid, order: usize, tile: Option<TileShape>) -> Result<Acoustic<T>, WaveError> {
     let n = grid.shape()[2];
     let inside = |i: usize, n: usize| (n / 2 - n / 10..n / 2 + n / 10).contains(&i);
     let vp: Vec<T> = (0..grid.len())

@@ -7,7 +7,7 @@ use realfft::{RealFftPlanner, num_complex::Complex};
 use treewave_core::{Grid, Position, Real, Shot};
 use treewave_kernels::{Path, Simd};
 use treewave_reversal::Evolution;
-use treewave_wave::{Acoustic, AcousticOptions, AcousticShot, Boundary, Parallelism, State, TileShape, Top};
+use treewave_wave::{Acoustic, AcousticOptions, AcousticShot, Boundary, Parallelism, State, Top};
 
 /// A scalar that the propagator runs on, with vector kernels.
 pub trait Float: Simd + Pod + Send + Sync {}
@@ -27,7 +27,7 @@ pub fn options(order: usize, width: usize, top: Top, dt_s: f64, vp_max: f64, fre
         vp_max_m_per_s: vp_max,
         frequency_hz,
         parallelism: Parallelism::Serial,
-        tile: TileShape::default(),
+        tile: None,
     }
 }
 

@@ -23,7 +23,7 @@ struct How {
 }
 
 fn plainly(path: Path) -> How {
-    How { parallelism: Parallelism::Serial, tile: TileShape::default(), path }
+    How { parallelism: Parallelism::Serial, tile: TileShape::PLAIN, path }
 }
 
 fn run<T: Float>(dims: usize, order: usize, top: Top, how: How) -> Results {
@@ -33,7 +33,7 @@ fn run<T: Float>(dims: usize, order: usize, top: Top, how: How) -> Results {
     let grid = Grid::new(shape, spacing, &[0.0; 3][..dims]).unwrap();
     let vp: Vec<f64> = noise(21, grid.len()).iter().map(|x| 2000.0 + 300.0 * x).collect();
     let dt_s = 0.9 * stable_dt_s(&grid, order, 2300.0);
-    let options = AcousticOptions { parallelism, tile, ..options(order, 6, top, dt_s, 2300.0, 20.0) };
+    let options = AcousticOptions { parallelism, tile: Some(tile), ..options(order, 6, top, dt_s, 2300.0, 20.0) };
     let acoustic = acoustic_on::<T>(&grid, &vp, options, path);
     let y = if dims == 2 { 0.0 } else { 121.0 };
     let receivers_m = (1..6).map(|i| [81.0 * i as f64, y, 30.0 * i as f64]).collect();
