@@ -270,7 +270,7 @@ fn adjoint_interior_row<T: Real, const FMA: bool>(
     }
 }
 
-/// What [`adjoint_layer_row`] works on.
+/// What `adjoint_layer_row` works on.
 #[derive(Debug)]
 pub struct AdjointLayer<'a, T> {
     /// `q⁺`, becomes `Q⁻`.

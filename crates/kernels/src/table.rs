@@ -64,7 +64,7 @@ const BASELINE_FUSES: bool = cfg!(any(target_arch = "aarch64", target_feature = 
 /// Lists of rows: `2 radius + 1` rows across an axis, in order.
 type Rows<'a, 'b, T> = &'a [&'b [T]];
 
-/// The kernels; see the modules [`update`](crate::update) and [`layer`](crate::layer) for what they compute.
+/// The kernels; see the module [`layer`](crate::layer) for what they compute in the absorbing layer.
 ///
 /// Rows are a multiple of 16 points long. They come as [`Lines`]: all arrays begin with the first of them, those of `m` and
 /// `next` are as far apart as those of the field.

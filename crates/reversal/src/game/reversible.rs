@@ -2,8 +2,8 @@
 //!
 //! Squares 0 … n in a row, a pebble on square 0 that stays there, and p pebbles in a pile.
 //!
-//! - *Put*: from the pile onto square i+1, if there is a pebble on square i: x[i+1] += f(x[i]).
-//! - *Remove*: from square i+1, back to the pile, if there is a pebble on square i: x[i+1] −= f(x[i]), which leaves zero.
+//! - *Put*: from the pile onto square i+1, if there is a pebble on square i: `x[i+1] += f(x[i])`.
+//! - *Remove*: from square i+1, back to the pile, if there is a pebble on square i: `x[i+1] −= f(x[i])`, which leaves zero.
 //!
 //! Both count. The game ends when there is a pebble on square n; a *clean* game ends when there is no other one left,
 //! that on square 0 excepted.

@@ -1,5 +1,6 @@
 //! Which parts of the arrays belong to some rows of some planes.
 #![allow(unsafe_code)]
+#![allow(clippy::mut_from_ref, reason = "who calls these functions promises that each part is used once")]
 
 use std::ops::Range;
 
