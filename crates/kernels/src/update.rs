@@ -36,7 +36,7 @@ pub(crate) fn step_lines<
     tiles::<T, V, R, D, AXES, P, FMA, PLAIN>(stencil, ends, now, m, next, memory, &mut [], &[], &mut [], &mut []);
 }
 
-/// The same, and `record = L now`, whose rows follow each other without gaps.
+/// The same, and `record` is what `m` is multiplied with.
 #[inline(always)]
 pub(crate) fn record_lines<
     T: Real,

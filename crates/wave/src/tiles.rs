@@ -7,8 +7,8 @@
 //! All of it computes the same values as one step after the other, so the bits are the same.
 //!
 //! # References
-//! Wolf & Lam (1991), "A data locality optimizing algorithm", for skewed tiles; Zhou et al. (2012), "Hierarchical overlapped
-//! tiling", for the split at borders.
+//! Wolf & Lam (1991), "A data locality optimizing algorithm", for skewed tiles; Krishnamoorthy et al.
+//! (2007), "Effective automatic parallelization of stencil computations", for the split at borders.
 
 use std::ops::Range;
 
@@ -45,7 +45,7 @@ pub struct TileShape {
 
 /// Bytes of a tile and of what it reads: they should stay in the second-level cache.
 const CACHE: usize = 1 << 20;
-/// Levels beyond which tiles gained nothing in measurements (docs/performance.md).
+/// Most levels that are chosen unless asked for.
 const ENOUGH_LEVELS: usize = 8;
 
 impl TileShape {
