@@ -20,8 +20,10 @@ pub struct Lines<'a, T> {
     pub strides: [usize; 2],
     /// Distances in records and gradients.
     pub cells: [usize; 2],
-    /// Distances in the memory variables of the layer that a kernel is about.
+    /// Distances in the memory variables of the layer of axis z.
     pub memory: [usize; 2],
+    /// Distances in the memory variables of the layers of the axes x and y.
+    pub side_memory: [[usize; 2]; 2],
     /// Points of a row.
     pub n: usize,
 }
@@ -60,26 +62,6 @@ impl<T> Lines<'_, T> {
     pub(crate) fn first(&self) -> *const T {
         self.field[self.start..].as_ptr()
     }
-
-    /// Where every row begins, counted from the first.
-    #[inline(always)]
-    pub(crate) fn rows(&self) -> impl Iterator<Item = Row> + use<T> {
-        let Lines { counts, strides, cells, memory, .. } = *self;
-        (0..counts[0]).flat_map(move |x| {
-            (0..counts[1]).map(move |y| {
-                let of = |distances: [usize; 2]| x * distances[0] + y * distances[1];
-                Row { field: of(strides), cell: of(cells), memory: of(memory) }
-            })
-        })
-    }
-}
-
-/// Where a row begins in each kind of array.
-#[derive(Clone, Copy)]
-pub(crate) struct Row {
-    pub field: usize,
-    pub cell: usize,
-    pub memory: usize,
 }
 
 /// Whether an array holds `n` points of so many rows of so many planes, at some distances of each other.
@@ -104,6 +86,7 @@ mod tests {
             strides: [x, y],
             cells: [n, n],
             memory: [n, n],
+            side_memory: [[n, n]; 2],
             n,
         };
         let refused =

@@ -23,9 +23,17 @@ impl<'a, T> Shared<'a, T> {
         Shared { first: array.as_mut_ptr(), len: array.len(), array: PhantomData }
     }
 
-    /// Whether there is nothing.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
+    /// Number of elements.
+    #[inline(always)]
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The first element.
+    #[inline(always)]
+    pub(crate) fn first(&self) -> *mut T {
+        self.first
     }
 
     /// A part to read.
