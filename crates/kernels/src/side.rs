@@ -280,27 +280,3 @@ pub(crate) unsafe fn adjoint_side_rows<T: Real, V: Vector<T>, const R: usize, co
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::ahead;
-
-    #[test]
-    fn what_is_ready_ahead_of_successive_ranges_covers_all_once() {
-        for n in 1..20 {
-            for step in 1..7 {
-                for radius in 0..5 {
-                    let mut next = 0;
-                    for start in (0..n).step_by(step) {
-                        let range = start..(start + step).min(n);
-                        let ready = ahead(range.clone(), radius, n);
-                        assert!(ready.start == next && ready.end >= range.end);
-                        assert!(ready.end >= (range.end + radius).min(n));
-                        next = ready.end;
-                    }
-                    assert_eq!(next, n);
-                }
-            }
-        }
-    }
-}

@@ -180,6 +180,12 @@ fn arrays_that_are_too_short_are_refused_on_every_path() {
             assert!(refused(|| step(whole, len - 1, len)));
             assert!(refused(|| step(whole, len, len - 1)));
             assert!(refused(|| step(Lines { n: 24, ..whole }, len, len)));
+            // Sums that overflow are no way around the checks.
+            let (huge, [x, y]) = (usize::MAX / 2 + 1, whole.strides);
+            assert!(refused(|| step(Lines { start: usize::MAX, ..whole }, len, len)));
+            assert!(refused(|| step(Lines { n: usize::MAX - 15, ..whole }, len, len)));
+            assert!(refused(|| step(Lines { strides: [huge, y], ..whole }, len, len)));
+            assert!(refused(|| step(Lines { counts: [huge, 2], strides: [2 * x, y], ..whole }, len, len)));
             assert!(refused(|| step(Lines { strides: [31, case.strides[1]], ..whole }, len, len)));
             let record = |cells: usize| {
                 let (m, mut next, mut record) = (vec![0.0; len], vec![0.0; len], vec![0.0; cells]);
