@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::thread::sleep;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use common::{Case, Job, Layout, errors, layout, ranks_or_skipped, send};
 use rand::{RngExt, SeedableRng};
@@ -109,13 +108,15 @@ fn go_on(case: &Case, layout: Layout, output: &str, words: &[&str]) -> Job {
     case.start(layout, "invert", output, words)
 }
 
-/// Waits until the run has made some iterations, and a part of the next: `mean` is what one takes.
+/// Waits until the run has made some iterations, and a part of the next: `mean` is what one takes. Where the next comes
+/// sooner than that, its end is the moment: the run is not to reach its own.
 fn wait_into(mut job: Job, output: PathBuf, iteration: u64, mean: Duration, moments: &mut Pcg64) -> Job {
     let come = job.wait_for(|| iterations(&output).is_some_and(|made| made >= iteration));
     if !come {
         panic!("the run ended before iteration {iteration}: {}", errors(&job.finish()));
     }
-    sleep(mean.mul_f64(moments.random_range(0.0..0.8)));
+    let moment = Instant::now() + mean.mul_f64(moments.random_range(0.0..0.8));
+    job.wait_for(|| Instant::now() >= moment || iterations(&output).is_some_and(|made| made > iteration));
     job
 }
 

@@ -20,8 +20,10 @@ pub struct Lines<'a, T> {
     pub strides: [usize; 2],
     /// Distances in records and gradients.
     pub cells: [usize; 2],
-    /// Distances in the memory variables of the layer that a kernel is about.
+    /// Distances in the memory variables of the layer of axis z.
     pub memory: [usize; 2],
+    /// Distances in the memory variables of the layers of the axes x and y.
+    pub side_memory: [[usize; 2]; 2],
     /// Points of a row.
     pub n: usize,
 }
@@ -60,26 +62,6 @@ impl<T> Lines<'_, T> {
     pub(crate) fn first(&self) -> *const T {
         self.field[self.start..].as_ptr()
     }
-
-    /// Where every row begins, counted from the first.
-    #[inline(always)]
-    pub(crate) fn rows(&self) -> impl Iterator<Item = Row> + use<T> {
-        let Lines { counts, strides, cells, memory, .. } = *self;
-        (0..counts[0]).flat_map(move |x| {
-            (0..counts[1]).map(move |y| {
-                let of = |distances: [usize; 2]| x * distances[0] + y * distances[1];
-                Row { field: of(strides), cell: of(cells), memory: of(memory) }
-            })
-        })
-    }
-}
-
-/// Where a row begins in each kind of array.
-#[derive(Clone, Copy)]
-pub(crate) struct Row {
-    pub field: usize,
-    pub cell: usize,
-    pub memory: usize,
 }
 
 /// Whether an array holds `n` points of so many rows of so many planes, at some distances of each other.
@@ -88,42 +70,4 @@ pub(crate) fn holds<T>(array: &[T], counts: [usize; 2], distances: [usize; 2], n
     let last = |axis: usize| counts[axis].saturating_sub(1).checked_mul(distances[axis]);
     let end = last(0).zip(last(1)).and_then(|(x, y)| x.checked_add(y)).and_then(|last| last.checked_add(n));
     end.is_some_and(|end| end <= array.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_outside_the_field_are_refused() {
-        let field = vec![0.0; 100];
-        let lines = |start, counts, x, y, n| Lines {
-            field: &field,
-            start,
-            counts,
-            strides: [x, y],
-            cells: [n, n],
-            memory: [n, n],
-            n,
-        };
-        let refused =
-            |lines: Lines<f64>, radius, stride| std::panic::catch_unwind(|| lines.check(radius, stride)).is_err();
-        assert!(!refused(lines(20, [1, 3], 0, 16, 16), 2, 10));
-        assert!(!refused(lines(20, [3, 1], 16, 0, 16), 2, 10));
-        assert!(!refused(lines(20, [2, 2], 16, 16, 16), 2, 10));
-        assert!(!refused(lines(0, [1, 1], 16, 16, 100), 2, 0));
-        for (lines, radius, stride) in [
-            (lines(19, [1, 3], 0, 16, 16), 2, 10),
-            (lines(20, [1, 4], 0, 16, 16), 2, 10),
-            (lines(20, [2, 3], 16, 16, 16), 2, 10),
-            (lines(33, [1, 3], 0, 16, 16), 2, 10),
-            (lines(20, [1, 1], 0, 16, 16), 2, usize::MAX / 2 + 2),
-            (lines(20, [1, 3], 0, usize::MAX / 2 + 1, 16), 2, 1),
-            (lines(20, [3, 2], usize::MAX / 2 + 1, usize::MAX / 2, 16), 2, 1),
-            (lines(usize::MAX, [1, 1], 0, 16, 16), 0, 1),
-            (lines(20, [1, 1], 0, 16, usize::MAX), 1, 1),
-        ] {
-            assert!(refused(lines, radius, stride), "{lines:?}");
-        }
-    }
 }

@@ -5,7 +5,6 @@
 //! functions": half width 4 points, window parameter 6.31.
 
 use std::f64::consts::PI;
-use treewave_core::Real;
 
 /// Half width of the interpolation in points.
 pub const HALF_WIDTH: usize = 4;
@@ -51,82 +50,4 @@ pub fn axis_weights(position: f64, n: usize, mirror: bool) -> Vec<(usize, f64)> 
         }
     }
     weights
-}
-
-/// The points and weights that stand for one source or receiver.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SparsePoint<T> {
-    /// Index into a field and weight.
-    pub weights: Vec<(usize, T)>,
-}
-
-impl<T: Real> SparsePoint<T> {
-    /// The product of three axes' weights; `index` maps a cell to its place in a field.
-    pub fn product(axes: [&[(usize, f64)]; 3], index: impl Fn([usize; 3]) -> usize) -> Self {
-        let mut weights = Vec::new();
-        for &(ix, wx) in axes[0] {
-            for &(iy, wy) in axes[1] {
-                for &(iz, wz) in axes[2] {
-                    weights.push((index([ix, iy, iz]), T::from_f64(wx * wy * wz)));
-                }
-            }
-        }
-        SparsePoint { weights }
-    }
-
-    /// The field at this place: `Σ weight · field`.
-    pub fn extract(&self, field: &[T]) -> T {
-        self.weights.iter().fold(T::ZERO, |sum, &(i, w)| sum + w * field[i])
-    }
-
-    /// The transpose of [`extract`](Self::extract), times a factor per point: `field += weight · factor · value`.
-    pub fn inject(&self, field: &mut [T], factor: &[T], value: T) {
-        for &(i, w) in &self.weights {
-            field[i] += w * factor[i] * value;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_on_a_node_is_that_node() {
-        assert_eq!(axis_weights(7.0, 20, false), vec![(7, 1.0)]);
-        assert_eq!(axis_weights(0.0, 20, false), vec![(0, 1.0)]);
-    }
-
-    #[test]
-    fn band_limited_functions_are_interpolated_to_a_thousandth() {
-        // Six points per wavelength; the bound is Hicks' figure for a half width of 4.
-        let f = |x: f64| (2.0 * PI * x / 6.0 + 0.3).cos();
-        for position in [10.1, 10.25, 10.5, 10.9] {
-            let sum: f64 = axis_weights(position, 30, false).iter().map(|&(i, w)| w * f(i as f64)).sum();
-            assert!((sum - f(position)).abs() < 2e-3, "{position}: {sum} {}", f(position));
-        }
-    }
-
-    #[test]
-    fn a_free_surface_mirrors_with_opposite_sign() {
-        // An odd function about the surface is interpolated as well near it as anywhere.
-        let f = |x: f64| (2.0 * PI * x / 8.0).sin();
-        for position in [0.3, 0.5, 1.7, 2.5] {
-            let sum: f64 = axis_weights(position, 30, true).iter().map(|&(i, w)| w * f(i as f64)).sum();
-            assert!((sum - f(position)).abs() < 2e-3, "{position}: {sum} {}", f(position));
-            assert!(axis_weights(position, 30, true).iter().all(|&(i, _)| i > 0));
-        }
-    }
-
-    #[test]
-    fn injection_is_the_transpose_of_extraction() {
-        let axis = axis_weights(3.4, 10, false);
-        let point = SparsePoint::<f64>::product([&axis, &[(0, 1.0)], &axis], |c| c[0] * 10 + c[2]);
-        let x: Vec<f64> = (0..100).map(|i| (i as f64).sin()).collect();
-        let factor: Vec<f64> = (0..100).map(|i| 1.0 + i as f64 / 100.0).collect();
-        let mut y = vec![0.0; 100];
-        point.inject(&mut y, &factor, 2.5);
-        let left: f64 = y.iter().zip(&x).zip(&factor).map(|((y, x), f)| y * x / f).sum();
-        assert!((left - 2.5 * point.extract(&x)).abs() < 1e-13);
-    }
 }

@@ -9,6 +9,7 @@ use crate::coefficients::MAX_RADIUS;
 use crate::ends::LayerEnd;
 use crate::layer::radius_beside;
 use crate::lines::Lines;
+use crate::side::SideLayer;
 use crate::stencil::Stencil;
 use crate::vector::{Array, Vector};
 #[cfg(target_arch = "x86_64")]
@@ -61,8 +62,8 @@ impl Path {
 /// Whether the baseline of the target has fused multiply-add instructions.
 const BASELINE_FUSES: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
-/// Lists of rows: `2 radius + 1` rows across an axis, in order.
-type Rows<'a, 'b, T> = &'a [&'b [T]];
+/// The layers of the axes x and y, where a step has to do with them.
+pub type Sides<'a, T> = [Option<SideLayer<'a, T>>; 2];
 
 /// The kernels; see the module [`layer`](crate::layer) for what they compute in the absorbing layer.
 ///
@@ -71,23 +72,14 @@ type Rows<'a, 'b, T> = &'a [&'b [T]];
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::type_complexity, reason = "each signature is spelled out once, here")]
 pub struct RowKernels<T> {
-    /// `next = 2 now − next + m L now` and the layer of axis z: stencil, ends, now, m, next, [ψ, ζ] of axis z.
-    pub step: fn(&Stencil<T>, &[LayerEnd<T>], Lines<T>, &[T], &mut [T], [&mut [T]; 2]),
+    /// `next = 2 now − next + m L now` and the layers: stencil, ends, sides, now, m, next, [ψ, ζ] of axis z.
+    pub step: fn(&Stencil<T>, &[LayerEnd<T>], Sides<T>, Lines<T>, &[T], &mut [T], [&mut [T]; 2]),
     /// The same, and `record` is what `m` is multiplied with: …, record.
-    pub record: fn(&Stencil<T>, &[LayerEnd<T>], Lines<T>, &[T], &mut [T], [&mut [T]; 2], &mut [T]),
+    pub record: fn(&Stencil<T>, &[LayerEnd<T>], Sides<T>, Lines<T>, &[T], &mut [T], [&mut [T]; 2], &mut [T]),
     /// The same step for the adjoint field, with the transpose of the layer; `gradient += now record`,
-    /// `illumination += record²`: stencil, ends, now, m, next, [P, Z] of axis z, record, gradient, illumination.
-    pub image: fn(&Stencil<T>, &[LayerEnd<T>], Lines<T>, &[T], &mut [T], [&mut [T]; 2], &[T], &mut [T], &mut [T]),
-    /// `ψ ← b ψ + a D p`: stencil, axis, [a, b], p, ψ.
-    pub psi: fn(&Stencil<T>, usize, [T; 2], Lines<T>, &mut [T]),
-    /// `w += D ψ + ζ`: stencil, axis, [a, b], p, rows of ψ, ζ inside the layer, m, next, record or nothing.
-    pub layer: fn(&Stencil<T>, usize, [T; 2], Lines<T>, Rows<T>, &mut [T], &[T], &mut [T], &mut [T]),
-    /// `Z = b Z_old + v`: b, v, Z_old, Z.
-    pub decay: fn(T, Lines<T>, &[T], &mut [T]),
-    /// `P ← b P − D (v + a Z)`: stencil, axis, b, v, rows of Z, their a, P.
-    pub adjoint_psi: fn(&Stencil<T>, usize, T, Lines<T>, Rows<T>, &[T], &mut [T]),
-    /// `w += L (a Z) − D (a P)`: stencil, axis, v, rows of Z, rows of P, their a, m, next.
-    pub adjoint_layer: fn(&Stencil<T>, usize, Lines<T>, Rows<T>, Rows<T>, &[T], &[T], &mut [T]),
+    /// `illumination += record²`: stencil, ends, sides, now, m, next, [P, Z] of axis z, record, gradient, illumination.
+    pub image:
+        fn(&Stencil<T>, &[LayerEnd<T>], Sides<T>, Lines<T>, &[T], &mut [T], [&mut [T]; 2], &[T], &mut [T], &mut [T]),
 }
 
 /// Scalars that vector instructions exist for.
@@ -101,17 +93,10 @@ pub trait Simd: Real {
 macro_rules! table {
     ($module:ident, $t:ty, $v:ty, $r:literal, $axes:literal, $planes:literal) => {{
         const D: usize = radius_beside($r);
-        const N: usize = 2 * $r + 1;
-        const ND: usize = 2 * D + 1;
         RowKernels {
             step: $module::step::<$t, $v, $r, D, $axes, $planes>,
             record: $module::record::<$t, $v, $r, D, $axes, $planes>,
             image: $module::image::<$t, $v, $r, D, $axes, $planes>,
-            psi: $module::psi::<$t, $v, D>,
-            layer: $module::layer::<$t, $v, $r, D, ND>,
-            decay: $module::decay::<$t, $v>,
-            adjoint_psi: $module::adjoint_psi::<$t, $v, D, ND>,
-            adjoint_layer: $module::adjoint_layer::<$t, $v, $r, N, D, ND>,
         }
     }};
 }
@@ -136,14 +121,9 @@ macro_rules! choose {
 macro_rules! compile {
     ($rule:ident $(, $argument:tt)*) => {
         $rule! { ($($argument),*)
-            step[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2]) = update::step_lines;
-            record[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2], record: &mut [T]) = update::record_lines;
-            image[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2], record: &[T], gradient: &mut [T], illumination: &mut [T]) = update::image_lines;
-            psi[D](s: &Stencil<T>, axis: usize, ab: [T; 2], p: Lines<T>, psi: &mut [T]) = layer::psi_lines;
-            layer[R, D, N](s: &Stencil<T>, axis: usize, ab: [T; 2], p: Lines<T>, psi: Rows<T>, zeta: &mut [T], m: &[T], next: &mut [T], record: &mut [T]) = layer::layer_lines;
-            decay[](b: T, v: Lines<T>, old: &[T], z: &mut [T]) = layer::decay_lines;
-            adjoint_psi[D, N](s: &Stencil<T>, axis: usize, b: T, v: Lines<T>, z: Rows<T>, a: &[T], p: &mut [T]) = layer::adjoint_psi_lines;
-            adjoint_layer[R, N, D, M](s: &Stencil<T>, axis: usize, v: Lines<T>, z: Rows<T>, p: Rows<T>, a: &[T], m: &[T], next: &mut [T]) = layer::adjoint_layer_lines;
+            step[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], sides: Sides<T>, now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2]) = update::step_lines;
+            record[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], sides: Sides<T>, now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2], record: &mut [T]) = update::record_lines;
+            image[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], sides: Sides<T>, now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2], record: &[T], gradient: &mut [T], illumination: &mut [T]) = update::image_lines;
         }
     };
 }

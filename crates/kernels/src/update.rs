@@ -6,6 +6,7 @@ use treewave_core::Real;
 
 use crate::ends::{EndRow, LayerEnd, adjoint_ends, layer_ends};
 use crate::lines::{LANES, Lines};
+use crate::side::{Arrays, SideLayer, SideRows, adjoint_side_rows, side_rows};
 use crate::stencil::Stencil;
 use crate::vector::{Vector, prefetch, splats};
 
@@ -28,16 +29,30 @@ pub(crate) fn step_lines<
 >(
     stencil: &Stencil<T>,
     ends: &[LayerEnd<T>],
+    sides: [Option<SideLayer<T>>; 2],
     now: Lines<T>,
     m: &[T],
     next: &mut [T],
     memory: [&mut [T]; 2],
 ) {
-    tiles::<T, V, R, D, AXES, P, FMA, PLAIN>(stencil, ends, now, m, next, memory, &mut [], &[], &mut [], &mut []);
+    tiles::<T, V, R, D, AXES, P, FMA, PLAIN>(
+        stencil,
+        ends,
+        sides,
+        now,
+        m,
+        next,
+        memory,
+        &mut [],
+        &[],
+        &mut [],
+        &mut [],
+    );
 }
 
 /// The same, and `record` is what `m` is multiplied with.
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "an array each")]
 pub(crate) fn record_lines<
     T: Real,
     V: Vector<T>,
@@ -49,13 +64,26 @@ pub(crate) fn record_lines<
 >(
     stencil: &Stencil<T>,
     ends: &[LayerEnd<T>],
+    sides: [Option<SideLayer<T>>; 2],
     now: Lines<T>,
     m: &[T],
     next: &mut [T],
     memory: [&mut [T]; 2],
     record: &mut [T],
 ) {
-    tiles::<T, V, R, D, AXES, P, FMA, RECORD>(stencil, ends, now, m, next, memory, record, &[], &mut [], &mut []);
+    tiles::<T, V, R, D, AXES, P, FMA, RECORD>(
+        stencil,
+        ends,
+        sides,
+        now,
+        m,
+        next,
+        memory,
+        record,
+        &[],
+        &mut [],
+        &mut [],
+    );
 }
 
 /// The same without writing a record; `gradient += now record` and `illumination += record²`; the memory variables are `[P, Z]`.
@@ -72,6 +100,7 @@ pub(crate) fn image_lines<
 >(
     stencil: &Stencil<T>,
     ends: &[LayerEnd<T>],
+    sides: [Option<SideLayer<T>>; 2],
     now: Lines<T>,
     m: &[T],
     next: &mut [T],
@@ -83,6 +112,7 @@ pub(crate) fn image_lines<
     tiles::<T, V, R, D, AXES, P, FMA, IMAGE>(
         stencil,
         ends,
+        sides,
         now,
         m,
         next,
@@ -108,6 +138,7 @@ fn tiles<
 >(
     stencil: &Stencil<T>,
     ends: &[LayerEnd<T>],
+    sides: [Option<SideLayer<T>>; 2],
     now: Lines<T>,
     m: &[T],
     next: &mut [T],
@@ -134,6 +165,9 @@ fn tiles<
     let radius = if WHAT == IMAGE { D } else { R };
     ends.iter().for_each(|end| end.check(&now, radius, [&memory[0][..], &memory[1][..]]));
     let memory = memory.map(<[T]>::as_mut_ptr);
+    for axis in 0..2 {
+        sides[axis].iter().for_each(|side| side.check(axis, &now, now.side_memory[axis]));
+    }
     if WHAT == RECORD {
         now.in_cells(record, n);
     }
@@ -151,6 +185,7 @@ fn tiles<
         gradient: gradient.as_mut_ptr(),
         illumination: illumination.as_mut_ptr(),
     };
+    let arrays = Arrays { field: pointers.now, m: pointers.m, next: pointers.next, record: pointers.record };
     let mut x = 0;
     while x < planes {
         let at_once = if x + P <= planes { P } else { 1 };
@@ -174,6 +209,18 @@ fn tiles<
                         PLAIN => layer_ends::<T, V::Half, R, D, FMA, false>(stencil, ends, row),
                         RECORD => layer_ends::<T, V::Half, R, D, FMA, true>(stencil, ends, row),
                         _ => adjoint_ends::<T, V::Half, R, D, FMA>(stencil, ends, row),
+                    }
+                }
+                for axis in 0..2 {
+                    let Some(layer) = &sides[axis] else { continue };
+                    let (ix, iy) = (layer.first[0] + x, layer.first[1] + y);
+                    let (planes, row) = (ix..ix + at_once, iy..iy + 1);
+                    let (range, others) = if axis == 0 { (planes, row) } else { (row, planes) };
+                    let rows = SideRows { axis, layer, distances: now.side_memory[axis], lines: &now, arrays };
+                    match WHAT {
+                        PLAIN => side_rows::<T, V, R, D, FMA, false>(stencil, rows, range, others),
+                        RECORD => side_rows::<T, V, R, D, FMA, true>(stencil, rows, range, others),
+                        _ => adjoint_side_rows::<T, V, R, D, FMA>(stencil, rows, range, others),
                     }
                 }
             }

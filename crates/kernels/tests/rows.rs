@@ -2,7 +2,7 @@
 //! what they refuse.
 
 use treewave_core::Real;
-use treewave_kernels::{Lines, Path, RowKernels, Simd, Stencil, second_derivative};
+use treewave_kernels::{Lines, Path, RowKernels, Shared, SideLayer, Simd, Stencil, second_derivative};
 
 /// Numbers without pattern in −1 … 1 (a linear congruential generator).
 fn noise(len: usize, seed: u64) -> Vec<f64> {
@@ -48,7 +48,7 @@ impl Case {
     fn lines<'a, T>(&self, field: &'a [T]) -> Lines<'a, T> {
         let Case { counts, n, strides, start, .. } = *self;
         let memory = [counts[1] * (n + 3) + 5, n + 3];
-        Lines { field, start, counts, strides, cells: [counts[1] * n, n], memory, n }
+        Lines { field, start, counts, strides, cells: [counts[1] * n, n], memory, side_memory: [memory; 2], n }
     }
 
     /// Planes and rows, with what stands before them in an array of given distances.
@@ -94,9 +94,9 @@ fn check<T: Simd>(case: &Case, path: Path, tolerance: f64) -> Vec<T> {
     let images: Vec<T> = scalars(&noise(cells, 4));
     let recorded = noise(cells, 5);
     let (mut next, mut record) = (before_scalars.clone(), vec![T::ZERO; cells]);
-    (kernels.record)(&stencil, &[], now, &m_scalars, &mut next, [&mut [], &mut []], &mut record);
+    (kernels.record)(&stencil, &[], [None, None], now, &m_scalars, &mut next, [&mut [], &mut []], &mut record);
     let mut plain = before_scalars.clone();
-    (kernels.step)(&stencil, &[], now, &m_scalars, &mut plain, [&mut [], &mut []]);
+    (kernels.step)(&stencil, &[], [None, None], now, &m_scalars, &mut plain, [&mut [], &mut []]);
     assert_eq!(plain, next, "a record changes no bit of the step");
     let (mut imaged, mut gradient, mut illumination) = (before_scalars.clone(), images.clone(), images.clone());
     let recorded_scalars = scalars::<T>(&recorded);
@@ -104,6 +104,7 @@ fn check<T: Simd>(case: &Case, path: Path, tolerance: f64) -> Vec<T> {
     (kernels.image)(
         &stencil,
         &[],
+        [None, None],
         now,
         &m_scalars,
         &mut imaged,
@@ -168,7 +169,7 @@ fn arrays_that_are_too_short_are_refused_on_every_path() {
             let len = case.len(case.strides);
             let step = |lines: Lines<f64>, m: usize, next: usize| {
                 let (m, mut next) = (vec![0.0; m], vec![0.0; next]);
-                (kernels.step)(&stencil, &[], lines, &m, &mut next, [&mut [], &mut []]);
+                (kernels.step)(&stencil, &[], [None, None], lines, &m, &mut next, [&mut [], &mut []]);
             };
             let whole = case.lines(&case.field);
             let reach = case.start + len + 4 * case.strides[0];
@@ -179,29 +180,34 @@ fn arrays_that_are_too_short_are_refused_on_every_path() {
             assert!(refused(|| step(whole, len - 1, len)));
             assert!(refused(|| step(whole, len, len - 1)));
             assert!(refused(|| step(Lines { n: 24, ..whole }, len, len)));
+            // Sums that overflow are no way around the checks.
+            let (huge, [x, y]) = (usize::MAX / 2 + 1, whole.strides);
+            assert!(refused(|| step(Lines { start: usize::MAX, ..whole }, len, len)));
+            assert!(refused(|| step(Lines { n: usize::MAX - 15, ..whole }, len, len)));
+            assert!(refused(|| step(Lines { strides: [huge, y], ..whole }, len, len)));
+            assert!(refused(|| step(Lines { counts: [huge, 2], strides: [2 * x, y], ..whole }, len, len)));
             assert!(refused(|| step(Lines { strides: [31, case.strides[1]], ..whole }, len, len)));
             let record = |cells: usize| {
                 let (m, mut next, mut record) = (vec![0.0; len], vec![0.0; len], vec![0.0; cells]);
-                (kernels.record)(&stencil, &[], whole, &m, &mut next, [&mut [], &mut []], &mut record);
+                (kernels.record)(&stencil, &[], [None, None], whole, &m, &mut next, [&mut [], &mut []], &mut record);
             };
             let cells = case.len(whole.cells);
             assert!(!refused(|| record(cells)) && refused(|| record(cells - 1)));
-            let memory = |cells: usize| {
-                let mut psi = vec![0.0; cells];
-                (kernels.psi)(&stencil, 0, [0.1, 0.2], whole, &mut psi);
+            // A layer of three cells on each side of sixteen along x; the lines begin at plane 2 and row 1.
+            let side = |memory: usize, coefficients: usize, zeros: usize| {
+                let (mut arrays, a) = ([0; 3].map(|_| vec![0.0; memory]), vec![0.1; coefficients]);
+                let (m, mut next, zeros) = (vec![0.0; len], vec![0.0; len], vec![0.0; zeros]);
+                let shared = arrays.each_mut().map(|array| Shared::new(array));
+                let memory = [&shared[0], &shared[1], &shared[2]];
+                let (a, zeros) = (&a[..], &zeros[..]);
+                let layer = SideLayer { a, b: a, low: 3, high: 13, cells: 16, first: [2, 1], memory, zeros };
+                let sides = [Some(layer), None];
+                (kernels.step)(&stencil, &[], sides, whole, &m, &mut next, [&mut [], &mut []]);
             };
-            let held = case.len(whole.memory);
-            assert!(!refused(|| memory(held)) && refused(|| memory(held - 1)));
-            let layer = |across: usize, zeta: usize| {
-                let (rows, mut zeta) = (vec![0.0; across], vec![0.0; zeta]);
-                let (m, mut next) = (vec![0.0; len], vec![0.0; len]);
-                (kernels.layer)(&stencil, 0, [0.1, 0.2], whole, &[&rows[..]; 5], &mut zeta, &m, &mut next, &mut []);
-            };
-            assert!(
-                !refused(|| layer(held, held))
-                    && refused(|| layer(held - 1, held))
-                    && refused(|| layer(held, held - 1))
-            );
+            let [x, y] = whole.side_memory[0];
+            let held = 5 * x + (1 + whole.counts[1] - 1) * y + 32;
+            assert!(!refused(|| side(held, 6, 32)) && refused(|| side(held - 1, 6, 32)));
+            assert!(refused(|| side(held, 5, 32)) && refused(|| side(held, 6, 31)));
         }
     }
 }
@@ -215,7 +221,7 @@ fn vectors_of_one_scalar_and_of_four_give_the_same_bits() {
     let (m, before) = (noise(len, 2), noise(len, 3));
     let stepped = |kernels: &RowKernels<f64>| {
         let mut next = before.clone();
-        (kernels.step)(&case.stencil(), &[], case.lines(&case.field), &m, &mut next, [&mut [], &mut []]);
+        (kernels.step)(&case.stencil(), &[], [None, None], case.lines(&case.field), &m, &mut next, [&mut [], &mut []]);
         next
     };
     // The first are those of dual numbers, the second those of floats on a processor without AVX2.

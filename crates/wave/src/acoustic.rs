@@ -26,7 +26,7 @@ use treewave_kernels::{LayerEnd, MAX_RADIUS, RowKernels, Stencil};
 use crate::field::Field;
 use crate::layout::{Boundary, Layout, Top};
 use crate::profile::Profile;
-use crate::tiles::{PLANES, Parallelism, TileShape, Tiling};
+use crate::tiles::{Parallelism, TileShape, Tiling};
 use crate::time::stable_dt_s;
 
 /// Elements that are looked at for a blow-up in one go.
@@ -88,7 +88,7 @@ pub struct Acoustic<T> {
     profiles: [Profile<T>; 3],
     /// The layer of axis z at the ends of a row.
     ends: Vec<LayerEnd<T>>,
-    /// Rows of zeros, which stand for memory variables outside the layer.
+    /// A row of zeros, which stands for memory variables outside the layer.
     zeros: Field<T>,
     /// How far a point depends on points one step before.
     reach: usize,
@@ -139,8 +139,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         let reach = radius.max(2 * radius_beside(radius));
         let tile = options.tile.unwrap_or_else(|| TileShape::of(&layout, size_of::<T>(), reach));
         let tiling = Tiling::new(&layout, tile, reach, options.parallelism);
-        // As much as a tile has of a memory variable: one plane of axis x, one row of some planes of axis y.
-        let zeros = Field::zeros((layout.n[1]).max(PLANES * layout.layer(1)) * layout.row);
+        let zeros = Field::zeros(layout.row);
         Ok(Acoustic {
             stencil: Stencil::new(radius, grid.axes(), grid.spacing_m()),
             kernels,

@@ -134,12 +134,6 @@ impl Layout {
             None
         }
     }
-    /// Whether the layer of an axis changes a padded cell: it lies in the layer or within a radius of it.
-    #[inline(always)]
-    pub fn near_layer(&self, axis: usize, i: usize) -> bool {
-        (self.lo[axis] > 0 && i < self.lo[axis] + self.radius)
-            || (self.hi[axis] > 0 && i + self.radius >= self.high(axis))
-    }
     /// Distances of neighbours along x and y in a record or a gradient.
     pub fn cell_strides(&self) -> [usize; 2] {
         [self.n[1] * self.row, self.row]

@@ -7,7 +7,6 @@ pub mod layout;
 mod points;
 pub mod profile;
 pub mod seed_pml;
-pub mod shared;
 pub mod shot;
 pub mod state;
 pub mod tiles;

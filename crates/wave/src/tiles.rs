@@ -28,7 +28,7 @@ pub enum Parallelism {
 /// Most levels of a group.
 pub const MAX_LEVELS: usize = 16;
 /// Planes of a tile.
-pub const PLANES: usize = 4;
+const PLANES: usize = 4;
 /// Least planes of a chunk, so that what chunks read of each other matters little.
 const LEAST_CHUNK: usize = 16;
 /// Chunks per thread, where there are planes enough: threads that are done early find more to do.
@@ -179,13 +179,6 @@ impl Tiling {
     }
 }
 
-/// What must be ready of an array in which stencils of a radius reach, once all up to the end of a range has been computed
-/// from it: called for successive ranges of `0..n`, it gives successive ranges of `0..n`.
-pub fn ahead(range: &Range<usize>, radius: usize, n: usize) -> Range<usize> {
-    let start = if range.start == 0 { 0 } else { (range.start + radius).min(n) };
-    start..if range.end == n { n } else { (range.end + radius).min(n) }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
@@ -252,25 +245,6 @@ mod tests {
             let room = 4 * (levels - 1) + 4;
             assert!(borders.iter().all(|b| (20 + room..=276 - room).contains(b)), "{borders:?}");
             assert_eq!(Tiling::new(&layout, shape, 4, Parallelism::Serial).borders, [0, 296]);
-        }
-    }
-
-    #[test]
-    fn what_is_ready_ahead_of_successive_ranges_covers_all_once() {
-        for n in 1..20 {
-            for step in 1..7 {
-                for radius in 0..5 {
-                    let mut next = 0;
-                    for start in (0..n).step_by(step) {
-                        let range = start..(start + step).min(n);
-                        let ready = ahead(&range, radius, n);
-                        assert!(ready.start == next && ready.end >= range.end.min(n));
-                        assert!(ready.end >= (range.end + radius).min(n));
-                        next = ready.end;
-                    }
-                    assert_eq!(next, n);
-                }
-            }
         }
     }
 }

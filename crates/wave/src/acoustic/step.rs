@@ -8,19 +8,14 @@
 //! belong to planes.
 #![allow(unsafe_code)]
 
-use std::ops::Range;
-
 use treewave_core::Real;
-use treewave_kernels::Lines;
-use treewave_kernels::layer::radius_beside;
+use treewave_kernels::Shared;
 
 use super::Acoustic;
-use super::parts::Place;
 use crate::field::Field;
 use crate::points::Points;
-use crate::shared::Shared;
 use crate::state::State;
-use crate::tiles::{MAX_LEVELS, Tile, ahead};
+use crate::tiles::{MAX_LEVELS, Tile};
 
 /// What comes into the field and is taken from it on the way, apart from the equation.
 pub(crate) struct Exchange<'a, T> {
@@ -61,8 +56,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
     /// With `records`, one per step, what `m` is multiplied with is written to them: `L p`, what the layer adds, and the
     /// source, per padded cell.
     pub(crate) fn advance(&self, levels: usize, state: &mut State<T>, records: &mut [Field<T>], exchange: Exchange<T>) {
-        let (kernels, stencil, layout) = (&self.kernels, &self.stencil, &self.layout);
-        let slope = radius_beside(layout.radius);
+        let (kernels, stencil) = (&self.kernels, &self.stencil);
         let shares = self.take_first(levels, &state.now, exchange);
         let State { now, before, psi, zeta } = &mut *state;
         let fields = [Shared::new(now), Shared::new(before)];
@@ -73,48 +67,19 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         self.tiling.visit(levels, &|tile| {
             let Tile { level, planes, rows } = tile;
             let (field, new) = (&fields[level % 2], &fields[1 - level % 2]);
-            let profile = |axis: usize, i: usize| {
-                let s = layout.in_layer(axis, i);
-                s.map_or([T::ZERO; 2], |s| [self.profiles[axis].a[s], self.profiles[axis].b[s]])
-            };
             // SAFETY: see the module.
             unsafe {
-                let p = self.lines(field, planes.clone(), rows, 2);
-                let place = (planes.start, rows.start);
+                let (p, place) = (self.lines(field, planes, rows), (planes.start, rows.start));
+                let (m, next) = (self.m_from(place), self.field_mut(new, &p, place));
+                let ends = [self.ends_mut(&psi[2], &p, place), self.ends_mut(&zeta[2], &p, place)];
+                let sides = self.sides(tile, [0, 1].map(|axis| [&psi[axis], &zeta[axis], &zeta[axis]]));
                 let record = records[*level].as_ref();
-                // Borrowed anew by every kernel.
-                let m_and_next = |p: &Lines<T>, place| (self.m_from(place), self.field_mut(new, p, place));
-                let recorded = |p: &Lines<T>, place| record.map_or(&mut [][..], |r| self.cells_mut(r, p, place));
-                let (m, next) = m_and_next(&p, place);
-                let ends = [self.memory_mut(2, &psi[2], &p, place), self.memory_mut(2, &zeta[2], &p, place)];
-                if record.is_some() {
-                    (kernels.record)(stencil, &self.ends, p, m, next, ends, recorded(&p, place));
-                } else {
-                    (kernels.step)(stencil, &self.ends, p, m, next, ends);
-                }
-                for ix in self.in_layer(0, ahead(planes, slope, layout.n[0])) {
-                    let p = self.lines(field, ix..ix + 1, rows, 0);
-                    (kernels.psi)(stencil, 0, profile(0, ix), p, self.memory_mut(0, &psi[0], &p, (ix, rows.start)));
-                }
-                for iy in self.in_layer(1, ahead(rows, slope, layout.n[1])) {
-                    let p = self.lines(field, planes.clone(), &(iy..iy + 1), 1);
-                    (kernels.psi)(stencil, 1, profile(1, iy), p, self.memory_mut(1, &psi[1], &p, (planes.start, iy)));
-                }
-                let layer = |axis: usize, i: usize, p: Lines<T>, place: Place| {
-                    let (m, next) = m_and_next(&p, place);
-                    let psi = self.across(axis, i, slope, &psi[axis], &p, place);
-                    let zeta = if layout.in_layer(axis, i).is_some() {
-                        self.memory_mut(axis, &zeta[axis], &p, place)
-                    } else {
-                        &mut []
-                    };
-                    (kernels.layer)(stencil, axis, profile(axis, i), p, &psi, zeta, m, next, recorded(&p, place));
-                };
-                for ix in self.near_layer(0, planes.clone()) {
-                    layer(0, ix, self.lines(field, ix..ix + 1, rows, 0), (ix, rows.start));
-                }
-                for iy in self.near_layer(1, rows.clone()) {
-                    layer(1, iy, self.lines(field, planes.clone(), &(iy..iy + 1), 1), (planes.start, iy));
+                match record {
+                    Some(r) => {
+                        let record = self.cells_mut(r, &p, place);
+                        (kernels.record)(stencil, &self.ends, sides, p, m, next, ends, record);
+                    }
+                    None => (kernels.step)(stencil, &self.ends, sides, p, m, next, ends),
                 }
                 self.exchange(tile, &shares, new, record);
             }
@@ -138,7 +103,6 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         exchange: Exchange<T>,
     ) {
         let (kernels, stencil, layout) = (&self.kernels, &self.stencil, &self.layout);
-        let (radius, slope) = (layout.radius, radius_beside(layout.radius));
         let shares = self.take_first(levels, &state.now, exchange);
         let State { now, before, psi: p, zeta: [z_x, z_y, z_z] } = &mut *state;
         let fields = [Shared::new(now), Shared::new(before)];
@@ -153,65 +117,20 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             let (old_z, z) = ([&z[0][level % 2], &z[1][level % 2]], [&z[0][1 - level % 2], &z[1][1 - level % 2]]);
             // SAFETY: see the module.
             unsafe {
-                let plane = |ix: usize| (self.lines(field, ix..ix + 1, rows, 0), (ix, rows.start));
-                let row = |iy: usize| (self.lines(field, planes.clone(), &(iy..iy + 1), 1), (planes.start, iy));
-                let place = (planes.start, rows.start);
-                let v = self.lines(field, planes.clone(), rows, 2);
-                let m_and_next = |v: &Lines<T>, place| (self.m_from(place), self.field_mut(new, v, place));
-                let (m, next) = m_and_next(&v, place);
+                let (v, place) = (self.lines(field, planes, rows), (planes.start, rows.start));
+                let (m, next) = (self.m_from(place), self.field_mut(new, &v, place));
                 let record = &records[levels - 1 - level][layout.cell([place.0, place.1, 0])..];
                 let (gradient, illumination) =
                     (self.cells_mut(&gradient, &v, place), self.cells_mut(&illumination, &v, place));
-                let ends = [self.memory_mut(2, &p[2], &v, place), self.memory_mut(2, &z_z, &v, place)];
-                (kernels.image)(stencil, &self.ends, v, m, next, ends, record, gradient, illumination);
-                self.adjoint_memories(0, planes, plane, [old_z[0], z[0], &p[0]]);
-                self.adjoint_memories(1, rows, row, [old_z[1], z[1], &p[1]]);
-                let layer = |axis: usize, i: usize, (v, place): (Lines<T>, Place)| {
-                    let (m, next) = m_and_next(&v, place);
-                    let z = self.across(axis, i, radius, z[axis], &v, place);
-                    let p = self.across(axis, i, slope, &p[axis], &v, place);
-                    (kernels.adjoint_layer)(stencil, axis, v, &z, &p, &self.a_across(axis, i, radius), m, next);
-                };
-                self.near_layer(0, planes.clone()).for_each(|ix| layer(0, ix, plane(ix)));
-                self.near_layer(1, rows.clone()).for_each(|iy| layer(1, iy, row(iy)));
+                let ends = [self.ends_mut(&p[2], &v, place), self.ends_mut(&z_z, &v, place)];
+                let sides = self.sides(tile, [0, 1].map(|axis| [&p[axis], z[axis], old_z[axis]]));
+                (kernels.image)(stencil, &self.ends, sides, v, m, next, ends, record, gradient, illumination);
                 self.exchange(tile, &shares, new, None);
             }
         });
         if levels % 2 == 1 {
             std::mem::swap(&mut state.now, &mut state.before);
             spare.iter_mut().zip(&mut state.zeta).for_each(|(spare, z)| std::mem::swap(spare, z));
-        }
-    }
-
-    /// `Z` of some planes or rows of the layer of axis x or y, and `P`, as far ahead as a tile up to the end of a range needs
-    /// them. `lines` gives the rows of one of them; `memories` are `Z` of the step before, `Z` and `P`.
-    ///
-    /// # Safety
-    /// As for [`memory_mut`](Self::memory_mut).
-    unsafe fn adjoint_memories<'a>(
-        &self,
-        axis: usize,
-        range: &Range<usize>,
-        lines: impl Fn(usize) -> (Lines<'a, T>, Place),
-        [old_z, z, p]: [&Shared<T>; 3],
-    ) where
-        T: 'a,
-    {
-        let (kernels, slope, n) = (&self.kernels, radius_beside(self.layout.radius), self.layout.n[axis]);
-        let b = |i: usize| self.layout.in_layer(axis, i).map_or(T::ZERO, |s| self.profiles[axis].b[s]);
-        // SAFETY: the caller promises.
-        unsafe {
-            for i in self.in_layer(axis, ahead(range, self.reach, n)) {
-                let (v, place) = lines(i);
-                let old = self.memory(axis, old_z, &v, place);
-                (kernels.decay)(b(i), v, old, self.memory_mut(axis, z, &v, place));
-            }
-            for i in self.in_layer(axis, ahead(range, slope, n)) {
-                let (v, place) = lines(i);
-                let z = self.across(axis, i, slope, z, &v, place);
-                let (a, p) = (self.a_across(axis, i, slope), self.memory_mut(axis, p, &v, place));
-                (kernels.adjoint_psi)(&self.stencil, axis, b(i), v, &z, &a, p);
-            }
         }
     }
 
