@@ -33,6 +33,7 @@ pub use error::ClusterError;
 pub use failure::{Failure, fail, finish, install_panic_hook};
 #[cfg(feature = "mpi")]
 pub use mpi_cluster::MpiCluster;
+pub use shim::return_freed_memory;
 pub use solo::SoloCluster;
 pub use threads::{Threads, threads_per_rank};
 

@@ -24,6 +24,22 @@ fn fallback() -> Vec<usize> {
     (0..std::thread::available_parallelism().map_or(1, usize::from)).collect()
 }
 
+/// Arrays of this many bytes go back to the system when they are freed.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const GOES_BACK: libc::c_int = 128 << 10;
+
+/// Makes the allocator give large arrays back when they are freed.
+///
+/// Left alone, that of glibc keeps more and more of them, and a rank has a tenth more memory than it needs.
+pub fn return_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the call takes two numbers, and what is allocated already stays as it is. An option that is not known, as with
+    // another allocator in the place of glibc's, is ignored.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, GOES_BACK)
+    };
+}
+
 /// Ends the process at once, without exit handlers.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: `_exit` takes any value and does not return; nothing of this process is used afterwards.

@@ -13,8 +13,8 @@ use crate::study::Study;
 /// A rank that computes next to nothing: program, libraries, buffers of HDF5 and MPI. Measured on 1 to 3 ranks with 1 and 2
 /// threads: 31.7 to 32.9 MiB, whatever their number; 11.6 MiB less without MPI.
 pub(crate) const PROGRAM_BYTES: u64 = if cfg!(feature = "mpi") { 65 << 19 } else { 42 << 19 };
-/// The allocator keeps one byte in this many besides, of arrays that were freed. Measured: 2 to 9 %.
-const FREED_SHARE: u64 = 20;
+/// The allocator keeps one byte in this many besides, of small arrays that were freed.
+const FREED_SHARE: u64 = 50;
 /// Bytes of a number of a model vector, a trace that was read, or an accumulator.
 const WIDE: u64 = 8;
 
