@@ -8,7 +8,7 @@ use crate::ends::{EndRow, LayerEnd, adjoint_ends, layer_ends};
 use crate::lines::{LANES, Lines};
 use crate::side::{Arrays, SideLayer, SideRows, adjoint_side_rows, side_rows};
 use crate::stencil::Stencil;
-use crate::vector::{Vector, prefetch, splats};
+use crate::vector::{Vector, prefetch, prefetch_all, splats};
 
 /// What a step does besides moving the field on.
 const PLAIN: u8 = 0;
@@ -196,14 +196,18 @@ fn tiles<
             // compiled for, and put into a table of, a path with the instructions of `V`.
             unsafe {
                 if at_once == P {
-                    planes_at_once::<T, V, R, AXES, FMA, WHAT, P>(stencil, at, strides, cells[0], n);
+                    planes_at_once::<T, V, R, AXES, FMA, WHAT, P>(stencil, at, strides, cells, n);
                 } else {
-                    planes_at_once::<T, V, R, AXES, FMA, WHAT, 1>(stencil, at, strides, cells[0], n);
+                    planes_at_once::<T, V, R, AXES, FMA, WHAT, 1>(stencil, at, strides, cells, n);
                 }
                 for u in 0..at_once {
                     let at = at.at(u * strides[0], u * cells[0]);
                     let own = (x + u) * memory_strides[0] + y * memory_strides[1];
                     let memory = memory.map(|memory| memory.wrapping_add(own));
+                    if AXES == 2 && !ends.is_empty() {
+                        // Those of the next row.
+                        memory.iter().for_each(|p| prefetch_all(p.wrapping_add(memory_strides[1]), memory_strides[1]));
+                    }
                     let row = EndRow { field: at.now, m: at.m, next: at.next, record: at.record, memory };
                     match WHAT {
                         PLAIN => layer_ends::<T, V::Half, R, D, FMA, false>(stencil, ends, row),
@@ -275,7 +279,7 @@ unsafe fn planes_at_once<
     stencil: &Stencil<T>,
     at: Pointers<T>,
     [x, y]: [usize; 2],
-    cells: usize,
+    [cells, next_cell]: [usize; 2],
     n: usize,
 ) {
     // SAFETY: every pointer is that of a point or of a neighbour that the caller promises, `V::LANES` of which follow.
@@ -292,20 +296,17 @@ unsafe fn planes_at_once<
                     for stream in [at.now.wrapping_add(R * x), at.next.cast_const(), at.m] {
                         prefetch(stream.wrapping_add(u * x + y));
                     }
-                }
-            }
-            let own: [V; P] = std::array::from_fn(|u| V::load(at.now.add(u * x)));
-            let mut w = own.map(|p| c0.times(p));
-            for k in 0..R {
-                let d = k + 1;
-                for (u, w) in w.iter_mut().enumerate() {
-                    let p = at.now.add(u * x);
-                    *w = cz[k].times_plus::<FMA>(V::load(p.add(d)).plus(V::load(p.sub(d))), *w);
-                    if AXES == 2 {
-                        *w = cy[k].times_plus::<FMA>(V::load(p.add(d * y)).plus(V::load(p.sub(d * y))), *w);
+                    if WHAT == RECORD {
+                        prefetch(at.record.wrapping_add(u * cells + next_cell));
+                    }
+                    if WHAT == IMAGE {
+                        for stream in [at.recorded, at.gradient.cast_const(), at.illumination.cast_const()] {
+                            prefetch(stream.wrapping_add(u * cells + next_cell));
+                        }
                     }
                 }
             }
+            let own: [V; P] = std::array::from_fn(|u| V::load(at.now.add(u * x)));
             // Planes R before to R behind.
             let lower: [V; R] = std::array::from_fn(|k| V::load(at.now.sub((R - k) * x)));
             let upper: [V; R] = std::array::from_fn(|k| V::load(at.now.add((P + k) * x)));
@@ -315,7 +316,16 @@ unsafe fn planes_at_once<
                 u => upper[u as usize - P],
             };
             for u in 0..P {
-                let (p, at, mut w) = (own[u], at.at(u * x, u * cells), w[u]);
+                let (p, at) = (own[u], at.at(u * x, u * cells));
+                let mut w = c0.times(p);
+                for k in 0..R {
+                    let d = k + 1;
+                    w = cz[k].times_plus::<FMA>(V::load(at.now.add(d)).plus(V::load(at.now.sub(d))), w);
+                    if AXES == 2 {
+                        let d = d * y;
+                        w = cy[k].times_plus::<FMA>(V::load(at.now.add(d)).plus(V::load(at.now.sub(d))), w);
+                    }
+                }
                 for k in 0..R {
                     let (u, d) = (u as isize, k as isize + 1);
                     w = cx[k].times_plus::<FMA>(plane(u + d).plus(plane(u - d)), w);

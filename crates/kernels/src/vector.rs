@@ -64,6 +64,12 @@ pub(crate) fn prefetch<T>(p: *const T) {
     let _ = p;
 }
 
+/// The same for the cache lines of `n` scalars.
+#[inline(always)]
+pub(crate) fn prefetch_all<T>(p: *const T, n: usize) {
+    (0..n).step_by((64 / size_of::<T>()).max(1)).for_each(|i| prefetch(p.wrapping_add(i)));
+}
+
 /// A vector for any scalar.
 #[derive(Clone, Copy)]
 pub(crate) struct Array<T, const N: usize>([T; N]);
