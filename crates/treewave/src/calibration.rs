@@ -169,7 +169,7 @@ fn step_seconds<E: Evolution<Work = ()>>(timed: Timed<E>, steps: usize) -> Resul
             }
         }
     }
-    Ok(rounds.map(median))
+    Ok(rounds.map(|seconds| median(&seconds)))
 }
 
 /// Seconds that the stencils lose to a write and to a read: the copy to and from a staging buffer. The disk itself works
@@ -202,11 +202,13 @@ fn disk_seconds<S: Snapshot + Send + 'static>(
         }
         store.discard(slot)?;
     }
-    Ok((median(writes), median(reads)))
+    Ok((median(&writes), median(&reads)))
 }
 
-/// The value in the middle.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+/// The value in the middle; of an even count, the mean of the two there.
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
 }

@@ -13,6 +13,7 @@ use treewave_wave::{
 };
 
 use super::{Outcome, print_json};
+use crate::calibration::median;
 use crate::cli::{Bench, Common};
 use crate::memory::peak_rss_bytes;
 use crate::study::{misconfigured, unwritable};
@@ -217,12 +218,6 @@ fn triad<T: Scalar>(n: usize) -> f64 {
     }
     std::hint::black_box(&a);
     (4 * n * size_of::<T>()) as f64 / best
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }
 
 fn least(values: &[f64]) -> f64 {
