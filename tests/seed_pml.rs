@@ -55,7 +55,8 @@ fn the_papers_example_has_the_reference_gradients_by_treeverse_revolve_and_benne
     let treeverse = gradient(&case, Layout { ranks: 1, threads: 2 }, "treeverse", &[]);
     let revolve = gradient(&case, ONE, "revolve", &["--set", "reversal.strategy=revolve"]);
     assert!(treeverse == revolve, "treeverse and revolve differ");
-    let bennett = gradient(&case, ONE, "bennett", &["--set=reversal={strategy=\"bennett\",blocks=20}"]);
+    let words = ["--set", "reversal.strategy=bennett", "--set", "reversal.blocks=20"];
+    let bennett = gradient(&case, ONE, "bennett", &words);
     assert!(treeverse == bennett, "treeverse and bennett differ");
     let file = case.path("treeverse").join("gradient.h5");
     let log = hdf5::File::open(&file).and_then(|f| f.attr("log")?.read_scalar::<hdf5::types::VarLenUnicode>());

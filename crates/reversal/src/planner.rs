@@ -124,7 +124,8 @@ pub struct PlanRequest {
     pub disk_bytes: u64,
     /// Steps per segment; `None` to have them chosen (1 for treeverse, bennett, and where snapshots are counted).
     pub segment_steps: Option<usize>,
-    /// Blocks of bennett; `None` for the number with the fewest evaluations among those that fit the memory.
+    /// Blocks of bennett, with as many snapshots as they need where snapshots are counted; `None` for the number with the
+    /// fewest evaluations among those that fit the memory.
     pub blocks: Option<usize>,
     /// States that the disk store keeps in memory as buffers.
     pub staging_states: usize,
@@ -395,6 +396,8 @@ fn bennett(request: &PlanRequest) -> Result<ReversalPlan, PlanError> {
     let segments = request.steps.div_ceil(segment_steps);
     let (records, budget) = match request.memory {
         MemoryLimit::Bytes(budget) => (share.records(segment_steps), budget),
+        // blocks that are given say how many states there are
+        MemoryLimit::Snapshots(_) if request.blocks.is_some() => (0, u64::MAX),
         // counted in states, records come on top
         MemoryLimit::Snapshots(snapshots) => (0, share.states(snapshots as u64)),
     };

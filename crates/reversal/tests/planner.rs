@@ -249,8 +249,15 @@ fn bennett_takes_the_blocks_and_segments_that_are_asked_for() {
     assert_eq!((found.segment_steps, found.memory_slots), (4, bennett_counts(25, 5, false).peak_pebbles as usize));
     assert_eq!(found.recompute_factor, 2.0 * bennett_counts(25, 5, false).total() as f64 / 25.0);
     let states = found.memory_slots;
-    assert_eq!(plan(&asked(5, 4, MemoryLimit::Snapshots(states))).memory_slots, states);
-    let tight = ReversalPlan::new(&asked(5, 4, MemoryLimit::Snapshots(states - 1))).expect_err("too few");
+    assert_eq!(
+        plan(&asked(5, 4, MemoryLimit::Snapshots(2))).memory_slots,
+        states,
+        "blocks say how many states there are"
+    );
+    let enough = MemoryLimit::Bytes(found.peak_memory_bytes);
+    assert_eq!(plan(&asked(5, 4, enough)).memory_slots, states);
+    let tight = MemoryLimit::Bytes(found.peak_memory_bytes - 1);
+    let tight = ReversalPlan::new(&asked(5, 4, tight)).expect_err("too little");
     assert!(matches!(tight, PlanError::Memory { strategy: "bennett", .. }), "{tight}");
     let one = ReversalPlan::new(&asked(1, 4, MemoryLimit::Bytes(1 << 20))).expect_err("no division");
     assert_eq!(one, PlanError::Schedule(ScheduleError::TooFewBlocks { found: 1 }));
