@@ -31,7 +31,7 @@ peak_frequency_hz = 4.0
 synthetic = true
 "#;
 
-/// A way to reverse: the keys of `[reversal]`, and whether it uses the disk; `None` where measured costs decide.
+/// A way to reverse: keys of `[reversal]` and whole ones, and whether it uses the disk; `None` where measured costs decide.
 type Way = (&'static [&'static str], Option<bool>);
 
 /// With steps this dear and a disk this cheap, snapshots that do not fit into memory go to disk.
@@ -44,8 +44,15 @@ const BENNETT: Way = (&["strategy=bennett", "blocks=5"], Some(false));
 const SPILLING: Way = (&["strategy=two-level", "memory=1 MiB", "disk=64 MiB", CHEAP_DISK], Some(true));
 const SPILLING_EVERY_STEP: Way = (&["strategy=two-level", "snapshots=2", "disk=64 MiB", CHEAP_DISK], Some(true));
 
+const TWO_SHOTS_AT_ONCE: Way =
+    (&["strategy=two-level", "memory=2 MiB", "disk=64 MiB", CHEAP_DISK, "parallel.shots_at_once=2"], Some(true));
+const MORE_SHOTS_AT_ONCE_THAN_THREADS: Way =
+    (&["strategy=revolve", "memory=6 MiB", "parallel.shots_at_once=3"], Some(false));
+
 /// Ways that are tried on one rank.
-const WAYS: [Way; 16] = [
+const WAYS: [Way; 18] = [
+    TWO_SHOTS_AT_ONCE,
+    MORE_SHOTS_AT_ONCE_THAN_THREADS,
     TREEVERSE,
     (&["strategy=treeverse", "snapshots=9"], Some(false)),
     REVOLVE,
@@ -67,7 +74,11 @@ const WAYS: [Way; 16] = [
 /// The gradient of one program, layout and way, in a file of its own; the data are simulated on that layout as well.
 fn gradient(case: &Case, program: &Path, layout: Layout, way: Way, name: &str) -> PathBuf {
     let file = case.path(&format!("{name}.h5"));
-    let keys: Vec<String> = way.0.iter().map(|key| format!("reversal.{key}")).collect();
+    let keys: Vec<String> = way
+        .0
+        .iter()
+        .map(|key| if key.starts_with("parallel.") { key.to_string() } else { format!("reversal.{key}") })
+        .collect();
     let mut words = vec!["-o", file.to_str().expect("a temporary folder has a plain name")];
     keys.iter().for_each(|key| words.extend(["--set", key]));
     let ended = case.command(program, layout, "gradient", name, &words).output().expect("the program starts");
@@ -117,6 +128,7 @@ fn any_number_of_ranks_and_threads_gives_the_same_bits() {
         (3, 2, TREEVERSE),
         (5, 1, SPILLING),
         (2, 1, BENNETT),
+        (2, 2, TWO_SHOTS_AT_ONCE),
     ];
     for (ranks, threads, way) in layouts {
         let layout = Layout { ranks, threads };

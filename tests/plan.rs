@@ -70,9 +70,10 @@ strategy = "revolve"
 memory = "60 MiB"
 "#;
 
-fn plan(case: &Case, ranks: usize) -> Value {
-    let words = ["--json", "--ranks", &ranks.to_string()];
-    let told = case.succeed(Layout { ranks: 1, threads: 1 }, "plan", "plan", &words);
+fn plan(case: &Case, on: Layout, set: &[&str]) -> Value {
+    let ranks = on.ranks.to_string();
+    let words = [&["--json", "--ranks", &ranks], set].concat();
+    let told = case.succeed(Layout { ranks: 1, ..on }, "plan", "plan", &words);
     serde_json::from_slice(&told.stdout).expect("standard output is JSON")
 }
 
@@ -87,14 +88,15 @@ fn assert_close(planned: &Value, measured: f64, what: &str) {
     );
 }
 
-/// Compares a gradient with its plan; returns the bytes that it spilled.
-fn assert_gradient_keeps_to_its_plan(case: &Case, on: Layout) -> u64 {
-    let plan = plan(case, on.ranks);
+/// Compares a gradient with its plan, some keys being set; returns the bytes that it spilled.
+fn assert_gradient_keeps_to_its_plan(case: &Case, on: Layout, set: &[&str]) -> u64 {
+    let plan = plan(case, on, set);
     let file = case.path("gradient.h5");
-    case.succeed(on, "gradient", "gradient", &["-o", file.to_str().expect("a temporary folder has a plain name")]);
+    let words = [&["-o", file.to_str().expect("a temporary folder has a plain name")], set].concat();
+    case.succeed(on, "gradient", "gradient", &words);
     let log = reversal_log(&file);
     let measured = log["peak_rss_bytes"].as_f64().expect("the log tells the peak memory");
-    assert_close(&plan["gradient_memory_bytes_per_rank"], measured, &format!("gradient on {on:?}"));
+    assert_close(&plan["gradient_memory_bytes_per_rank"], measured, &format!("gradient on {on:?} {set:?}"));
     let stage = plan["stages"].as_array().and_then(|stages| stages.last()).expect("there is a stage");
     let number = |key: &str| stage[key].as_u64().expect("it is a number");
     let spilled = number("spilled_bytes_per_shot") * number("shots");
@@ -119,12 +121,14 @@ fn told_peak(said: &str) -> f64 {
 fn a_spilling_section_needs_the_memory_and_the_disk_that_were_planned() {
     let case = Case::new(SECTION);
     let alone = Layout { ranks: 1, threads: 2 };
-    assert!(assert_gradient_keeps_to_its_plan(&case, alone) > 0, "the plan spills");
+    assert!(assert_gradient_keeps_to_its_plan(&case, alone, &[]) > 0, "the plan spills");
+    let side_by_side = ["--set", "parallel.shots_at_once=2"];
+    assert!(assert_gradient_keeps_to_its_plan(&case, alone, &side_by_side) > 0, "the plan spills");
     let ended = case.succeed(alone, "invert", "invert", &[]);
-    assert_close(&plan(&case, 1)["memory_bytes_per_rank"], told_peak(&errors(&ended)), "inversion");
+    assert_close(&plan(&case, alone, &[])["memory_bytes_per_rank"], told_peak(&errors(&ended)), "inversion");
 }
 
 #[test]
 fn a_cube_on_two_ranks_needs_the_memory_that_was_planned() {
-    assert_eq!(assert_gradient_keeps_to_its_plan(&Case::new(CUBE), layout(2, 1)), 0);
+    assert_eq!(assert_gradient_keeps_to_its_plan(&Case::new(CUBE), layout(2, 1), &[]), 0);
 }

@@ -84,6 +84,8 @@ impl Case {
         for name in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"] {
             command.env_remove(name);
         }
+        // Costs measured by one test are not known to others.
+        command.env("XDG_CACHE_HOME", self.path("cache"));
         command.env("TMPDIR", self.scratch()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, process, thread};
 
-use treewave_cluster::{Cluster, Completion, Failure, finish, threads_per_rank};
+use treewave_cluster::{Cluster, Completion, Failure, Work, finish, threads_per_rank};
 use treewave_core::{ReproducibleSum, StopFlag};
 
 fn main() {
@@ -43,13 +43,15 @@ fn queue(cluster: &dyn Cluster, shots: usize, stop: &StopFlag) -> Result<i32, Fa
     for round in 0..3 {
         let order: Vec<usize> = (0..shots).rev().map(|shot| 10 * shot + round).collect();
         let done = Mutex::new(vec![0i64; 10 * shots + 10]);
-        let mut work = |shot: usize| -> Result<(), Failure> {
+        // Other rounds have other numbers of workers.
+        let work = |shot: usize| -> Result<(), Failure> {
             thread::sleep(Duration::from_millis(shot as u64 % 7));
             done.lock().unwrap()[shot] += 1;
             Ok(())
         };
         let mut told = vec![0];
-        let completion = cluster.for_each_shot_telling(&order, stop, &mut work, &mut |finished| told.push(finished))?;
+        let workers = (0..=round).map(|_| Box::new(work) as Box<Work>).collect();
+        let completion = cluster.for_each_shot_by(&order, stop, workers, &mut |finished| told.push(finished))?;
         let grows = told.windows(2).all(|pair| pair[0] < pair[1]);
         let told = grows && told.last() == Some(&if cluster.rank() == 0 { shots } else { 0 });
         let told = !cluster.any(!told);

@@ -4,7 +4,7 @@ use treewave_core::{ReproducibleSum, StopFlag, SumError};
 
 use crate::Failure;
 
-/// The work on one shot, called with the number of the shot.
+/// A worker: does one shot, called with the number of the shot.
 pub type Work<'a> = dyn FnMut(usize) -> Result<(), Failure> + Send + 'a;
 
 /// Told on rank 0, from the thread that came to the queue, how many shots all ranks have finished, whenever there are more.
@@ -56,30 +56,32 @@ pub trait Cluster: Sync {
     /// Replaces every element by its sum over the ranks, modulo 2⁶⁴. The length must be the same on all ranks.
     fn all_sum(&self, values: &mut [i64]);
 
-    /// Does `work` for every shot of `order` once, on some rank, and returns on all ranks together.
+    /// Has every shot of `order` done once, by some worker of some rank, and returns on all ranks together.
     ///
     /// Shots are handed out in the given order, one by one, to the rank that is free, so the dearest should come first.
-    /// The order of rank 0 counts. Where there are several ranks, `work` runs on a thread of its own while the calling
-    /// thread carries messages. A stop requested on any rank is a stop on all: shots under way are finished, no more are begun.
+    /// The order of rank 0 counts. A rank computes as many shots side by side as it has workers; all ranks have the same
+    /// number. Where there are several ranks or workers, each worker runs on a thread of its own while the calling
+    /// thread carries messages. On rank 0 `progress` is told how far all ranks are. A stop requested on any rank is a stop on all: shots under way are finished, no more are begun.
     ///
     /// # Errors
-    /// On a single rank the failure of `work`, at once. Where there are more ranks, such a failure ends the job through
-    /// [`fail`](crate::fail), since the others may be deep in a shot and could not come to an agreement soon.
-    fn for_each_shot(&self, order: &[usize], stop: &StopFlag, work: &mut Work<'_>) -> Result<Completion, Failure> {
-        self.for_each_shot_telling(order, stop, work, &mut |_| ())
-    }
-
-    /// The same, telling rank 0 how far all ranks are.
-    ///
-    /// # Errors
-    /// As [`for_each_shot`](Self::for_each_shot).
-    fn for_each_shot_telling(
+    /// On a single rank the first failure of a worker, as soon as no other one is in a shot. Where there are more ranks,
+    /// such a failure ends the job through [`fail`](crate::fail), since the others may be deep in a shot and could not come
+    /// to an agreement soon.
+    fn for_each_shot_by(
         &self,
         order: &[usize],
         stop: &StopFlag,
-        work: &mut Work<'_>,
+        workers: Vec<Box<Work<'_>>>,
         progress: &mut Progress<'_>,
     ) -> Result<Completion, Failure>;
+
+    /// The same with one worker per rank, telling nobody.
+    ///
+    /// # Errors
+    /// As [`for_each_shot_by`](Self::for_each_shot_by).
+    fn for_each_shot(&self, order: &[usize], stop: &StopFlag, work: &mut Work<'_>) -> Result<Completion, Failure> {
+        self.for_each_shot_by(order, stop, vec![Box::new(work)], &mut |_| ())
+    }
 
     /// Whether the condition holds on any rank.
     fn any(&self, condition: bool) -> bool {

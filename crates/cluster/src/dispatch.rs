@@ -2,12 +2,12 @@
 
 use crate::Completion;
 
-/// A rank may hold a second shot while it computes one as long as more shots than so many per rank are left.
+/// A rank may hold one shot more than it computes as long as more shots than so many per worker are left.
 ///
 /// A shot in hand saves the wait for the next; but at the end of the queue it would lie with a busy rank while others
 /// have nothing to do. In simulations of 1 to 12 shots per rank whose costs differ by up to 4, with answers that take
 /// 0.2 to 2 % of the cheapest shot, 1 was as good as 2 and better than 0, 3 and no limit.
-const LEFT_PER_RANK: usize = 1;
+const LEFT_PER_WORKER: usize = 1;
 
 /// How far a rank is, as it tells rank 0 after every change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,13 +60,16 @@ impl Rank {
 pub(crate) struct Dispatcher<'a> {
     left: &'a [usize],
     total: usize,
+    /// Shots that a rank computes side by side.
+    workers: usize,
     stop: bool,
     ranks: Vec<Rank>,
 }
 
 impl<'a> Dispatcher<'a> {
-    pub(crate) fn new(order: &'a [usize], size: usize) -> Self {
-        Dispatcher { left: order, total: order.len(), stop: false, ranks: vec![Rank::default(); size] }
+    /// For so many ranks of so many workers.
+    pub(crate) fn new(order: &'a [usize], size: usize, workers: usize) -> Self {
+        Dispatcher { left: order, total: order.len(), workers, stop: false, ranks: vec![Rank::default(); size] }
     }
 
     /// Takes note of how far a rank is.
@@ -97,12 +100,13 @@ impl<'a> Dispatcher<'a> {
         Some((rank, Answer::End(self.completion())))
     }
 
-    /// The rank that gets the next shot: one with nothing to do, else, while enough are left, one with nothing to do
-    /// next.
+    /// The rank that gets the next shot: the one with the most workers that have nothing to do, else, while enough are
+    /// left, one with nothing to do next.
     fn next_rank(&self) -> Option<usize> {
-        let with = |count| self.ranks.iter().position(move |rank| rank.in_hand() == Some(count));
-        let ahead = self.left.len() > LEFT_PER_RANK * self.ranks.len();
-        with(0).or_else(|| with(1).filter(|_| ahead))
+        let ahead = self.left.len() > LEFT_PER_WORKER * self.workers * self.ranks.len();
+        let most = if ahead { self.workers } else { self.workers - 1 };
+        let in_hand = (0..self.ranks.len()).filter_map(|rank| Some((self.ranks[rank].in_hand()?, rank)));
+        in_hand.min().filter(|(count, _)| *count <= most).map(|(_, rank)| rank)
     }
 
     /// Shots that the ranks have finished, as far as they have told.
@@ -133,16 +137,16 @@ mod tests {
         Report { received, finished, ..Report::default() }
     }
 
-    /// A simulated machine: how long `ranks` ranks are busy with shots of the given seconds, an answer taking `delay`.
-    /// Returns the seconds until the end and how often each shot was done.
-    fn simulate(seconds: &[f64], ranks: usize, delay: f64) -> (f64, Vec<usize>) {
+    /// A simulated machine: how long `ranks` ranks of some workers are busy with shots of the given seconds, an answer
+    /// taking `delay`. Returns the seconds until the end and how often each shot was done.
+    fn simulate(seconds: &[f64], [ranks, workers]: [usize; 2], delay: f64) -> (f64, Vec<usize>) {
         let order: Vec<usize> = (0..seconds.len()).collect();
-        let mut dispatcher = Dispatcher::new(&order, ranks);
+        let mut dispatcher = Dispatcher::new(&order, ranks, workers);
         let mut done = vec![0; seconds.len()];
         let mut reports = vec![Report::default(); ranks];
         // What is to happen: when, the sequence number (to be stable), on which rank, and a shot's arrival or end.
         let mut events: Vec<(f64, usize, usize, Option<usize>)> = Vec::new();
-        let mut busy_until = vec![0.0_f64; ranks];
+        let mut busy_until = vec![vec![0.0_f64; workers]; ranks];
         let (mut now, mut sequence) = (0.0, 0);
         for (rank, &report) in reports.iter().enumerate() {
             dispatcher.report(rank, report);
@@ -170,9 +174,10 @@ mod tests {
             match shot {
                 Some(shot) => {
                     reports[rank].received += 1;
-                    busy_until[rank] = busy_until[rank].max(now) + seconds[shot];
+                    let worker = busy_until[rank].iter_mut().min_by(|a, b| a.total_cmp(b)).expect("a rank has workers");
+                    *worker = worker.max(now) + seconds[shot];
                     done[shot] += 1;
-                    events.push((busy_until[rank], sequence, rank, None));
+                    events.push((*worker, sequence, rank, None));
                     sequence += 1;
                 }
                 None => reports[rank].finished += 1,
@@ -198,24 +203,28 @@ mod tests {
     fn every_shot_is_done_once_for_any_number_of_ranks_and_shots() {
         for ranks in 1..9 {
             for shots in [0, 1, 2, 7, 30] {
-                for delay in [0.0, 0.01, 5.0] {
-                    let (_, done) = simulate(&costs(shots, 7), ranks, delay);
-                    assert!(done.iter().all(|&times| times == 1), "{ranks} ranks, {shots} shots: {done:?}");
+                for (delay, workers) in [(0.0, 1), (0.01, 1), (5.0, 1), (0.0, 3), (0.01, 2), (5.0, 4)] {
+                    let (_, done) = simulate(&costs(shots, 7), [ranks, workers], delay);
+                    let all = format!("{ranks} ranks of {workers} workers, {shots} shots: {done:?}");
+                    assert!(done.iter().all(|&times| times == 1), "{all}");
                 }
             }
         }
     }
 
     #[test]
-    fn ranks_are_idle_no_longer_than_one_shot_at_the_end_of_the_queue() {
-        for (ranks, shots) in [(2, 8), (4, 24), (8, 100), (16, 60)] {
+    fn workers_are_idle_no_longer_than_one_shot_at_the_end_of_the_queue() {
+        for (ranks, workers, shots) in [(2, 1, 8), (4, 1, 24), (8, 1, 100), (16, 1, 60), (2, 4, 60), (3, 2, 18)] {
             for seed in 0..20 {
                 let costs = costs(shots, seed);
-                let (seconds, _) = simulate(&costs, ranks, 0.0);
+                let (seconds, _) = simulate(&costs, [ranks, workers], 0.0);
                 // The classical bound of list scheduling: the mean, and what the last shot adds (Graham 1969).
-                let bound =
-                    costs.iter().sum::<f64>() / ranks as f64 + costs[shots - ranks] * (1.0 - 1.0 / ranks as f64);
-                assert!(seconds <= bound + 1e-9, "{ranks} ranks, {shots} shots, seed {seed}: {seconds} > {bound}");
+                let all = ranks * workers;
+                let bound = costs.iter().sum::<f64>() / all as f64 + costs[shots - all] * (1.0 - 1.0 / all as f64);
+                assert!(
+                    seconds <= bound + 1e-9,
+                    "{ranks} × {workers}, {shots} shots, seed {seed}: {seconds} > {bound}"
+                );
             }
         }
     }
@@ -224,7 +233,7 @@ mod tests {
     fn a_shot_in_hand_hides_the_wait_for_answers() {
         // An answer takes a tenth of the cheapest shot. With shots in hand only the last few per rank wait for it.
         let costs = costs(400, 3);
-        let (seconds, _) = simulate(&costs, 4, 0.1);
+        let (seconds, _) = simulate(&costs, [4, 1], 0.1);
         let mean = costs.iter().sum::<f64>() / 4.0;
         let waits = (seconds - mean) / 0.1;
         assert!(waits < 8.0, "{waits} answers were waited for, of 100 shots per rank");
@@ -233,7 +242,7 @@ mod tests {
     #[test]
     fn a_shot_is_held_in_hand_only_while_enough_are_left() {
         let order: Vec<usize> = (10..16).collect();
-        let mut dispatcher = Dispatcher::new(&order, 2);
+        let mut dispatcher = Dispatcher::new(&order, 2, 1);
         dispatcher.report(0, report(0, 0));
         assert_eq!(answers(&mut dispatcher), [(0, Answer::Shot(10))]);
         dispatcher.report(0, report(1, 0));
@@ -251,8 +260,30 @@ mod tests {
     }
 
     #[test]
+    fn ranks_get_as_many_shots_as_they_have_workers_the_idlest_first() {
+        let order: Vec<usize> = (10..16).collect();
+        let mut dispatcher = Dispatcher::new(&order, 2, 2);
+        dispatcher.report(0, report(0, 0));
+        dispatcher.report(1, report(0, 0));
+        assert_eq!(answers(&mut dispatcher), [(0, Answer::Shot(10)), (1, Answer::Shot(11))]);
+        dispatcher.report(0, report(1, 0));
+        assert_eq!(answers(&mut dispatcher), [(0, Answer::Shot(12))]);
+        dispatcher.report(1, report(1, 0));
+        dispatcher.report(0, report(2, 0));
+        assert_eq!(
+            answers(&mut dispatcher),
+            [(1, Answer::Shot(13))],
+            "2 are left, for 4 workers: none to hold in hand"
+        );
+        dispatcher.report(1, report(2, 0));
+        assert_eq!(answers(&mut dispatcher), []);
+        dispatcher.report(1, report(2, 1));
+        assert_eq!(answers(&mut dispatcher), [(1, Answer::Shot(14))]);
+    }
+
+    #[test]
     fn an_old_report_gets_no_second_shot() {
-        let mut dispatcher = Dispatcher::new(&[0, 1, 2, 3, 4, 5, 6], 1);
+        let mut dispatcher = Dispatcher::new(&[0, 1, 2, 3, 4, 5, 6], 1, 1);
         dispatcher.report(0, report(0, 0));
         assert_eq!(answers(&mut dispatcher).len(), 1);
         dispatcher.report(0, report(0, 0));
@@ -261,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_stop_goes_to_all_and_nobody_leaves_before_all_are_through() {
-        let mut dispatcher = Dispatcher::new(&[5, 6, 7], 3);
+        let mut dispatcher = Dispatcher::new(&[5, 6, 7], 3, 1);
         dispatcher.report(0, report(0, 0));
         dispatcher.report(1, report(0, 0));
         assert_eq!(answers(&mut dispatcher), [(0, Answer::Shot(5)), (1, Answer::Shot(6))]);
@@ -279,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_stop_after_the_last_shot_is_no_stop() {
-        let mut dispatcher = Dispatcher::new(&[5], 1);
+        let mut dispatcher = Dispatcher::new(&[5], 1, 1);
         dispatcher.report(0, report(0, 0));
         assert_eq!(answers(&mut dispatcher), [(0, Answer::Shot(5))]);
         dispatcher.report(0, Report { stop: true, ..report(1, 1) });

@@ -27,6 +27,7 @@ mod mpi_queue;
 mod shim;
 mod solo;
 mod threads;
+mod workers;
 
 pub use cluster::{Cluster, Completion, Progress, Work};
 pub use error::ClusterError;

@@ -140,18 +140,18 @@ impl Cluster for MpiCluster {
         }
     }
 
-    fn for_each_shot_telling(
+    fn for_each_shot_by(
         &self,
         order: &[usize],
         stop: &StopFlag,
-        work: &mut Work<'_>,
+        workers: Vec<Box<Work<'_>>>,
         progress: &mut Progress<'_>,
     ) -> Result<Completion, Failure> {
         if self.size == 1 {
-            return SoloCluster.for_each_shot_telling(order, stop, work, progress);
+            return SoloCluster.for_each_shot_by(order, stop, workers, progress);
         }
         let queue = self.queue.fetch_add(1, Ordering::Relaxed);
-        Ok(mpi_queue::run(&self.world(), queue, order, stop, work, progress))
+        Ok(mpi_queue::run(&self.world(), queue, order, stop, workers, progress))
     }
 }
 

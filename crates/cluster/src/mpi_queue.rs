@@ -1,9 +1,10 @@
-//! The queue of shots over MPI: on every rank a thread computes while the calling thread carries messages.
+//! The queue of shots over MPI: on every rank threads compute while the calling thread carries messages.
 //!
 //! Each rank reports to rank 0 after every change, rank 0 answers with shots, a stop, and the end (see
 //! [`dispatch`](crate::dispatch)). The carriers sleep between looks at the mail, so they cost the computing threads
 //! next to nothing, and rank 0 answers soon even while it computes.
 
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use mpi::topology::{Communicator, SimpleCommunicator};
 use treewave_core::StopFlag;
 
 use crate::dispatch::{Answer, Dispatcher, Report};
-use crate::failure::{ENVIRONMENT_CODE, PANIC_CODE};
+use crate::failure::PANIC_CODE;
+use crate::workers::{self, News};
 use crate::{Completion, Failure, Progress, Work, fail};
 
 /// Tag of reports: number of the queue, received, finished, dropped, stop.
@@ -31,52 +33,28 @@ const PAUSE: Duration = Duration::from_micros(50);
 const BUSY_PAUSE: Duration = Duration::from_millis(4);
 /// The longest pause while it has nothing to compute.
 const IDLE_PAUSE: Duration = Duration::from_millis(1);
-/// Stack of the computing thread: that of a main thread.
-const STACK_BYTES: usize = 8 << 20;
-
-/// What the computing thread did with a shot.
-enum News {
-    Finished,
-    Dropped,
-    Failed(Failure),
-}
-
 /// Runs the queue on this rank, one of several. A failure of `work` ends the job.
 pub(crate) fn run(
     world: &SimpleCommunicator,
     queue: i64,
     order: &[usize],
     stop: &StopFlag,
-    work: &mut Work<'_>,
+    workers: Vec<Box<Work<'_>>>,
     progress: &mut Progress<'_>,
 ) -> Completion {
+    let side_by_side = workers.len();
+    let (shots, to_do) = channel();
+    let to_do = Mutex::new(to_do);
     thread::scope(|scope| {
-        let (shots, to_do) = channel();
-        let (tell, news) = channel();
-        let thread = thread::Builder::new().name("shots".into()).stack_size(STACK_BYTES);
-        if let Err(error) = thread.spawn_scoped(scope, move || compute(to_do, tell, stop, work)) {
-            let message =
-                format!("no thread could be started to compute shots: {error}; look at the limits (ulimit -u)");
-            fail(&Failure::new(ENVIRONMENT_CODE, message));
-        }
-        let dispatcher = (world.rank() == 0).then(|| Dispatcher::new(order, world.size() as usize));
+        // Gone at the end of this body, which lets the workers end.
+        let shots = shots;
+        let news = workers::start(scope, workers, stop, &to_do).unwrap_or_else(|failure| fail(&failure));
+        let dispatcher = (world.rank() == 0).then(|| Dispatcher::new(order, world.size() as usize, side_by_side));
         Carrier { world, queue, dispatcher, stop }.carry(&shots, &news, progress)
     })
 }
 
-/// Does the shots that come until no more can come.
-fn compute(to_do: Receiver<usize>, tell: Sender<News>, stop: &StopFlag, work: &mut Work<'_>) {
-    for shot in to_do {
-        let news =
-            if stop.requested() { News::Dropped } else { work(shot).map_or_else(News::Failed, |()| News::Finished) };
-        let failed = matches!(news, News::Failed(_));
-        if tell.send(news).is_err() || failed {
-            return;
-        }
-    }
-}
-
-/// Carries messages between the computing thread and rank 0.
+/// Carries messages between the workers and rank 0.
 struct Carrier<'a> {
     world: &'a SimpleCommunicator,
     queue: i64,
@@ -123,7 +101,7 @@ impl Carrier<'_> {
                     pause = (2 * pause).min(if report.in_hand() > 0 { BUSY_PAUSE } else { IDLE_PAUSE });
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    fail(&Failure::new(PANIC_CODE, "the thread that computes shots ended by itself"))
+                    fail(&Failure::new(PANIC_CODE, "the threads that compute shots ended by themselves"))
                 }
             }
         }

@@ -4,11 +4,12 @@ use thiserror::Error;
 use treewave_cluster::{Cluster, Failure};
 use treewave_core::{Grid, Observer, ShotData, StopFlag, Survey};
 use treewave_reversal::{Log, MemoryStore, ReversalPlan, SnapshotStore, StoreError, TieredStore, Workspace, reverse};
-use treewave_wave::{Acoustic, AcousticOptions, AcousticShot, Adjoint, Path, Scalar, State, WaveError, in_thread_pool};
+use treewave_wave::{Acoustic, AcousticOptions, AcousticShot, Adjoint, Crew, Path, Scalar, State, WaveError};
 
 use crate::misfit::Misfit;
 use crate::shots::{
-    DATA_CODE, ENVIRONMENT_CODE, NUMERICAL_CODE, ShotLoop, Summand, TraceSink, reversal_failure, shot_failure,
+    DATA_CODE, ENVIRONMENT_CODE, GradientWork, NUMERICAL_CODE, ShotLoop, Summand, TraceSink, reversal_failure,
+    shot_failure,
 };
 
 /// Makes the store of spilled snapshots of a rank: room for so many states like the given one.
@@ -49,6 +50,8 @@ pub struct Inverse<'a> {
     pub data: &'a dyn ShotData,
     /// How the history is visited backwards.
     pub plan: &'a ReversalPlan,
+    /// Threads for each of the shots that a rank does side by side.
+    pub crews: &'a [Crew],
 }
 
 /// Misfit and gradient of an experiment, the same on all ranks.
@@ -81,11 +84,11 @@ pub fn wave_failure(shot: usize, error: &WaveError) -> Failure {
 }
 
 impl<T: Scalar> Experiment<'_, T> {
-    /// The discrete program for velocities in m/s.
-    pub fn acoustic(&self, vp: &[f64]) -> Result<Acoustic<T>, WaveError> {
+    /// The discrete program for velocities in m/s, for shots that are computed by crews like this one.
+    pub fn acoustic(&self, vp: &[f64], crew: &Crew) -> Result<Acoustic<T>, WaveError> {
         let vp: Vec<T> = vp.iter().map(|&v| T::from_f64(v)).collect();
         let kernels = T::kernels(self.options.space_order / 2, self.grid.dims(), self.path);
-        in_thread_pool(|| Acoustic::new(self.grid, &vp, self.options.clone(), kernels))
+        crew.run(|| Acoustic::new(self.grid, &vp, self.options.clone(), kernels))
     }
 
     /// One shot on a discrete program.
@@ -99,16 +102,20 @@ impl<T: Scalar> Experiment<'_, T> {
     /// # Errors
     /// A request to stop on any rank; a failure of this rank's own on a single rank (with more ranks it ends the job).
     pub fn evaluate(&self, vp: &[f64], inverse: &Inverse) -> Result<Evaluated, ExperimentError> {
-        let acoustic = self.acoustic(vp).map_err(|e| Failure::new(NUMERICAL_CODE, e.to_string()))?;
-        // Made by this thread, always the same one: freed memory stays with the thread that asked for it, and a pool whose
-        // threads took turns would keep it once per thread. A rank that gets no shot does not fail.
-        let mut runner = ShotRunner::new(self, &acoustic, inverse);
-        let lengths = [self.grid.len(); 2];
-        let mut summed = self.shot_loop().sum(&lengths, &mut |shot| {
-            let runner = runner.as_mut().map_err(|error| error.clone())?;
-            let done = in_thread_pool(|| runner.run(self, &acoustic, shot, inverse))?;
-            Ok(Summand { misfit: done.misfit, arrays: vec![done.gradient_vp, done.illumination], log: done.log })
-        })?;
+        let acoustic = self.acoustic(vp, &inverse.crews[0]).map_err(|e| Failure::new(NUMERICAL_CODE, e.to_string()))?;
+        let acoustic = &acoustic;
+        let workers = inverse.crews.iter().map(|crew| {
+            // Made by this thread, always the same one: freed memory stays with the thread that asked for it, and a pool
+            // whose threads took turns would keep it once per thread. A rank that gets no shot does not fail.
+            let mut runner = ShotRunner::new(self, acoustic, inverse);
+            let work = move |shot| {
+                let runner = runner.as_mut().map_err(|error| error.clone())?;
+                let done = crew.run(|| runner.run(self, acoustic, shot, inverse))?;
+                Ok(Summand { misfit: done.misfit, arrays: vec![done.gradient_vp, done.illumination], log: done.log })
+            };
+            Box::new(work) as Box<GradientWork<'_>>
+        });
+        let mut summed = self.shot_loop().sum(&[self.grid.len(); 2], workers.collect())?;
         let illumination = summed.arrays.pop().unwrap_or_default();
         Ok(Evaluated {
             misfit: summed.misfit,
@@ -125,9 +132,9 @@ impl<T: Scalar> Experiment<'_, T> {
     /// # Errors
     /// As [`evaluate`](Self::evaluate); a failure of the sink becomes one of all ranks.
     pub fn simulate(&self, vp: &[f64], sink: &mut TraceSink<'_>) -> Result<(), ExperimentError> {
-        let acoustic = self.acoustic(vp).map_err(|e| Failure::new(NUMERICAL_CODE, e.to_string()))?;
+        let acoustic = self.acoustic(vp, &Crew::CURRENT).map_err(|e| Failure::new(NUMERICAL_CODE, e.to_string()))?;
         let model = |shot: usize| {
-            let traces = in_thread_pool(|| self.shot(&acoustic, shot).simulate());
+            let traces = Crew::CURRENT.run(|| self.shot(&acoustic, shot).simulate());
             traces.map_err(|e| wave_failure(shot, &e))
         };
         self.shot_loop().simulate(&model, sink)

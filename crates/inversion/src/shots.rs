@@ -2,9 +2,10 @@
 //! do not depend on it, traces brought to rank 0.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use treewave_cluster::{Cluster, Completion, Failure};
+use treewave_cluster::{Cluster, Completion, Failure, Work};
 use treewave_core::{Event, Observer, ReproducibleSum, StopFlag, Survey};
 use treewave_reversal::{Log, ReverseError};
 
@@ -58,6 +59,9 @@ pub struct ShotLoop<'a> {
     pub observer: &'a dyn Observer,
 }
 
+/// Does a shot, called with its number: what it adds to a gradient.
+pub type GradientWork<'a> = dyn FnMut(usize) -> Result<Summand, ExperimentError> + Send + 'a;
+
 /// What one shot adds to a gradient.
 #[derive(Clone, Debug)]
 pub struct Summand {
@@ -83,21 +87,22 @@ pub struct Summed {
 }
 
 impl ShotLoop<'_> {
-    /// Sums misfits and arrays of the given lengths over the shots; `work(shot)` is called for each on some rank.
+    /// Sums misfits and arrays of the given lengths over the shots, each done by some worker of some rank. A rank does as many
+    /// shots side by side as it has workers.
     ///
     /// # Errors
     /// A request to stop on any rank; a failure of this rank's own on a single rank (with more ranks it ends the job).
-    pub fn sum(
-        &self,
-        lengths: &[usize],
-        work: &mut (dyn FnMut(usize) -> Result<Summand, ExperimentError> + Send),
-    ) -> Result<Summed, ExperimentError> {
+    pub fn sum(&self, lengths: &[usize], workers: Vec<Box<GradientWork<'_>>>) -> Result<Summed, ExperimentError> {
         let mut misfits = vec![0.0; self.shots.len()];
         let mut sums: Vec<ReproducibleSum> = lengths.iter().map(|&len| ReproducibleSum::new(len)).collect();
         let mut log = Log::default();
         let interrupted = AtomicBool::new(false);
-        let completion = self.each_shot(&mut |place, shot| match work(shot) {
+        let so_far = Mutex::new((&mut misfits, &mut sums, &mut log));
+        let add = |shot: usize, result: Result<Summand, ExperimentError>| match result {
             Ok(done) => {
+                let place = self.shots.binary_search(&shot).expect("the queue hands out the shots that it was given");
+                let mut so_far = so_far.lock().unwrap_or_else(PoisonError::into_inner);
+                let (misfits, sums, log) = &mut *so_far;
                 misfits[place] = done.misfit;
                 log.merge(&done.log);
                 let added = sums.iter_mut().zip(&done.arrays).try_for_each(|(sum, array)| sum.add(array));
@@ -108,7 +113,18 @@ impl ShotLoop<'_> {
                 Ok(())
             }
             Err(ExperimentError::Failed(failure)) => Err(failure),
-        })?;
+        };
+        let add = &add;
+        let workers = workers.into_iter().map(|mut work| {
+            let adding = move |shot| {
+                let began = Instant::now();
+                add(shot, work(shot))?;
+                self.observer.event(Event::Shot { shot, seconds: began.elapsed().as_secs_f64() });
+                Ok(())
+            };
+            Box::new(adding) as Box<Work<'_>>
+        });
+        let completion = self.queue(self.shots, 0, workers.collect())?;
         if self.cluster.any(interrupted.load(Ordering::SeqCst)) || completion == Completion::Stopped {
             return Err(ExperimentError::Stopped);
         }
@@ -170,7 +186,7 @@ impl ShotLoop<'_> {
             self.observer.event(Event::Shot { shot, seconds: began.elapsed().as_secs_f64() });
             Ok(())
         };
-        let completion = self.queue(batch, before, &mut work)?;
+        let completion = self.queue(batch, before, vec![Box::new(&mut work)])?;
         if completion == Completion::Stopped {
             return Err(ExperimentError::Stopped);
         }
@@ -186,31 +202,16 @@ impl ShotLoop<'_> {
         Ok(self.cluster.agree(written)?)
     }
 
-    /// Calls `work(place, shot)` for each shot used, on some rank.
-    fn each_shot(
-        &self,
-        work: &mut (dyn FnMut(usize, usize) -> Result<(), Failure> + Send),
-    ) -> Result<Completion, ExperimentError> {
-        let mut timed = |shot: usize| -> Result<(), Failure> {
-            let began = Instant::now();
-            let place = self.shots.binary_search(&shot).expect("the queue hands out the shots that it was given");
-            work(place, shot)?;
-            self.observer.event(Event::Shot { shot, seconds: began.elapsed().as_secs_f64() });
-            Ok(())
-        };
-        self.queue(self.shots, 0, &mut timed)
-    }
-
     /// Spreads some of the shots over the ranks, `before` of all having been done before.
     fn queue(
         &self,
         shots: &[usize],
         before: usize,
-        work: &mut (dyn FnMut(usize) -> Result<(), Failure> + Send),
+        workers: Vec<Box<Work<'_>>>,
     ) -> Result<Completion, ExperimentError> {
         let total = self.shots.len();
         let mut tell = |done: usize| self.observer.event(Event::Progress { done: before + done, total });
-        Ok(self.cluster.for_each_shot_telling(&self.dearest_first(shots), self.stop, work, &mut tell)?)
+        Ok(self.cluster.for_each_shot_by(&self.dearest_first(shots), self.stop, workers, &mut tell)?)
     }
 
     /// Shots by decreasing number of traces, which is what their costs differ in.

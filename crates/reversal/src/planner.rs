@@ -240,6 +240,8 @@ pub struct ReversalPlan {
     pub seconds: f64,
     /// All counts, as the log of the driver will report them.
     pub counts: Counts,
+    /// Strategies that `auto` compared, with their counts; the strategy itself where there was nothing to compare.
+    pub compared: Vec<(Strategy, Counts)>,
     schedule: Schedule,
 }
 
@@ -305,6 +307,7 @@ fn played(request: &PlanRequest, strategy: Strategy, segment_steps: usize) -> Re
         recompute_factor: counts.total_forward() as f64 / request.steps as f64,
         seconds: counts.cost(&costs.game()),
         counts,
+        compared: vec![(strategy, counts)],
         schedule,
     })
 }
@@ -326,9 +329,12 @@ fn auto(request: &PlanRequest) -> Result<ReversalPlan, PlanError> {
         return in_memory;
     }
     match (in_memory, two_level(request)) {
-        (Ok(memory), Ok(disk)) if disk.seconds < memory.seconds => Ok(disk),
-        (Ok(memory), _) => Ok(memory),
-        (Err(_), Ok(disk)) => Ok(disk),
+        (Ok(memory), Ok(disk)) => {
+            let compared = vec![(memory.strategy, memory.counts), (disk.strategy, disk.counts)];
+            let cheaper = if disk.seconds < memory.seconds { disk } else { memory };
+            Ok(ReversalPlan { compared, ..cheaper })
+        }
+        (Ok(plan), Err(_)) | (Err(_), Ok(plan)) => Ok(plan),
         (Err(error), Err(_)) => Err(error),
     }
 }

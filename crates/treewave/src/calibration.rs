@@ -6,7 +6,7 @@ use treewave_cluster::Failure;
 use treewave_core::Model;
 use treewave_inversion::{Experiment, wave_failure};
 use treewave_reversal::{Evolution, MemoryLimit, Slot, Snapshot, StepCosts, StoreError, Tier};
-use treewave_wave::{Acoustic, Scalar, in_thread_pool};
+use treewave_wave::{Acoustic, Crew, Scalar};
 
 use crate::config::sections::Reversal;
 use crate::reversal::{chain, record_bytes, spill};
@@ -21,8 +21,8 @@ const LONGEST_S: f64 = 3.0;
 /// Bytes of the records that are written and read in turns: more than a cache holds, as in a gradient.
 const RECORDS_BYTES: u64 = 32 << 20;
 
-/// Times the parts of a gradient on the first shot, with the threads of this process; `rank` tells apart the files in the
-/// scratch directory.
+/// Times the parts of a gradient on the first shot, by as many shots at the same time as there are crews: the mean over
+/// them. `rank` tells apart the files in the scratch directory.
 ///
 /// # Errors
 /// A model that is not stable, a scratch directory that does not work.
@@ -30,36 +30,13 @@ pub fn measure<T: Scalar>(
     reversal: &Reversal,
     experiment: &Experiment<T>,
     model: &Model,
+    crews: &[Crew],
     rank: usize,
 ) -> Result<StepCosts, Failure> {
-    let acoustic = experiment.acoustic(model.vp_m_per_s()).map_err(misconfigured)?;
-    in_thread_pool(|| measure_on(reversal, experiment, &acoustic, rank))
-}
-
-/// The same on several ranks of `threads` threads that compute at once on this machine: the mean over them.
-///
-/// # Errors
-/// As [`measure`]; code 5 if the threads cannot be started.
-pub fn measure_together<T: Scalar>(
-    reversal: &Reversal,
-    experiment: &Experiment<T>,
-    model: &Model,
-    ranks: usize,
-    threads: usize,
-) -> Result<StepCosts, Failure> {
-    let rank = |rank: usize| -> Result<_, Failure> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|e| unwritable(format!("cannot start {threads} threads: {e}")))?;
-        let acoustic = experiment.acoustic(model.vp_m_per_s()).map_err(misconfigured)?;
-        Ok((pool, acoustic, rank))
-    };
-    // All are made before the first begins, so that they compute at the same time.
-    let ranks = (0..ranks).map(rank).collect::<Result<Vec<_>, Failure>>()?;
+    let acoustic = experiment.acoustic(model.vp_m_per_s(), &crews[0]).map_err(misconfigured)?;
+    let measure_on = |crew: &Crew| crew.run(|| measure_on(reversal, experiment, &acoustic, rank));
     let measured = std::thread::scope(|scope| {
-        let start = |(pool, acoustic, rank): &'_ (rayon::ThreadPool, Acoustic<T>, usize)| {
-            pool.install(|| measure_on(reversal, experiment, acoustic, *rank))
-        };
-        let running: Vec<_> = ranks.iter().map(|rank| scope.spawn(move || start(rank))).collect();
+        let running: Vec<_> = crews.iter().map(|crew| scope.spawn(|| measure_on(crew))).collect();
         let ended = running.into_iter().map(|thread| thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
         ended.collect::<Result<Vec<StepCosts>, Failure>>()
     })?;

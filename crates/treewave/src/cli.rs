@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::values::Bytes;
+
 /// Full-waveform inversion for seismic imaging.
 ///
 /// Shots are distributed over MPI ranks, the wavefield history is visited backwards by Treeverse-family schedules, and
@@ -73,6 +75,9 @@ pub enum Command {
         /// Number of MPI ranks to plan for
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         ranks: u32,
+        /// Measure costs, also where they are known from an earlier plan or run
+        #[arg(long)]
+        measure: bool,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
@@ -334,6 +339,12 @@ pub struct Bench {
     /// Time a gradient with every step in memory as well
     #[arg(long)]
     pub gradient: bool,
+    /// Time the gradient by the schedule that suits this memory for records and snapshots, e.g. "1.1 GB", instead
+    #[arg(long, requires = "gradient", value_parser = bytes)]
+    pub memory: Option<u64>,
+    /// Let that schedule spill this much to disk as well
+    #[arg(long, requires = "memory", value_parser = bytes)]
+    pub disk: Option<u64>,
     /// Time steps; default: about two seconds' worth
     #[arg(long)]
     pub steps: Option<usize>,
@@ -349,4 +360,9 @@ pub struct Bench {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// A number of bytes, with a unit or without.
+fn bytes(text: &str) -> Result<u64, String> {
+    Bytes::Text(text.into()).count().map_err(|expected| format!("expected {expected}"))
 }

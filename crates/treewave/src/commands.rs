@@ -38,7 +38,9 @@ pub fn run(cli: Cli) -> ! {
     match &cli.command {
         Command::New { directory, template } => local(new::run(directory, template)),
         Command::Check { config, schema } => local(check::run(config.as_deref(), *schema, common)),
-        Command::Plan { config, ranks, json } => local(plan::run(config, *ranks as usize, *json, common)),
+        Command::Plan { config, ranks, measure, json } => {
+            local(plan::run(config, *ranks as usize, *measure, *json, common))
+        }
         Command::Import(arguments) => local(import::run(arguments)),
         Command::Status { run, json } => local(status::run(run, *json)),
         Command::Plot(arguments) => local(plot::run(arguments)),

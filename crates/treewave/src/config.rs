@@ -84,6 +84,8 @@ pub struct Config {
     pub stages: Vec<Stage>,
     /// Threads of each rank; `None`: the processors of the rank.
     pub threads_per_rank: Option<usize>,
+    /// Shots that a rank computes side by side; `None`: the fastest by measured costs.
+    pub shots_at_once: Option<usize>,
     /// What is written beside the run file.
     pub output: keys::Output,
     /// What is allowed but deserves a word.

@@ -8,6 +8,8 @@ pub mod calibration;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod gradient_plan;
+pub mod known_costs;
 pub mod logging;
 pub mod memory;
 pub mod observed;

@@ -1,11 +1,11 @@
 //! What a rank needs, in bytes: a model of what is allocated, part by part.
 
 use treewave_inversion::BATCH_BYTES;
-use treewave_reversal::ReversalPlan;
 use treewave_wave::{Layout, Scalar};
 
 use crate::band::Band;
 use crate::config::sections::DataSource;
+use crate::gradient_plan::GradientPlan;
 use crate::reversal::{record_bytes, state_bytes};
 use crate::stage::layout;
 use crate::study::Study;
@@ -45,8 +45,8 @@ pub struct Needs<'a> {
     pub stage: usize,
     /// Its band.
     pub band: &'a Band,
-    /// The plan of its reversal.
-    pub plan: &'a ReversalPlan,
+    /// The plan of its gradients.
+    pub plan: &'a GradientPlan,
     /// Bytes of its largest shot, see [`treewave_wave::AcousticShot::bytes`].
     pub shot_bytes: usize,
     /// Number of ranks.
@@ -68,15 +68,17 @@ impl Memory {
         let adding = samples * (2 * scalar + WIDE) + 2 * vector;
         let grid = layout(study, band);
         let state = state_bytes::<T>(&grid);
+        // Side by side every shot has its own, apart from the model and the sums.
+        let shots = plan.shots_at_once as u64;
         // The adjoint state has room for one more memory variable of the axes x and y.
         let spare = scalar * (grid.memory_len(0) + grid.memory_len(1)) as u64;
         Memory {
             program: PROGRAM_BYTES + models * vector + cells,
             inversion: inversion(study, stage, models, vector) + cells,
-            reversal: plan.peak_memory_bytes,
-            fields: discrete_program::<T>(&grid, cells) + 2 * state + spare + 2 * record_bytes::<T>(&grid),
-            sums: 2 * 3 * vector + adding.saturating_sub(turning),
-            traces: turning + shot_bytes as u64,
+            reversal: shots * plan.reversal.peak_memory_bytes,
+            fields: discrete_program::<T>(&grid, cells) + shots * (2 * state + spare + 2 * record_bytes::<T>(&grid)),
+            sums: 2 * 3 * vector + shots * adding.saturating_sub(turning),
+            traces: shots * (turning + shot_bytes as u64),
             simulating: simulating::<T>(needs),
         }
     }

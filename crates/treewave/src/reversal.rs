@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use treewave_cluster::{Cluster, Failure};
-use treewave_core::Model;
-use treewave_inversion::Experiment;
 use treewave_reversal::{Choice, PlanError, PlanRequest, ReversalPlan, Snapshot, SnapshotStore, StepCosts, StoreError};
 use treewave_storage::{STAGING_STATES, SpillStore};
-use treewave_wave::{Layout, Scalar, State};
+use treewave_wave::{Layout, Path as SimdPath, Scalar, State};
 
-use crate::calibration::measure;
 use crate::config::sections::Reversal;
+use crate::known_costs::KnownCosts;
+use crate::provenance;
 use crate::study::{misconfigured, unwritable};
 
 /// Costs for plans that do not depend on them.
@@ -109,41 +108,87 @@ pub fn plan_bytes(
     Ok(plan)
 }
 
-/// The costs to plan a run with: those of the configuration, or measured on all ranks at once, since ranks of a node share
-/// its memory; the mean over the ranks. Where no choice depends on costs nothing is measured.
-///
-/// # Errors
-/// The same on all ranks: a model that is not stable, a scratch directory that does not work.
-pub fn costs<T: Scalar>(
-    reversal: &Reversal,
-    experiment: &Experiment<T>,
-    model: &Model,
-    cluster: &dyn Cluster,
-) -> Result<StepCosts, Failure> {
-    shared_costs(reversal, cluster, || measure(reversal, experiment, model, cluster.rank()))
+/// Whether the schedule that is chosen depends on costs that the configuration does not give.
+pub fn depends_on_costs(reversal: &Reversal) -> bool {
+    let weighs = reversal.disk_bytes > 0 && matches!(reversal.strategy, Choice::Auto | Choice::TwoLevel);
+    reversal.costs.is_none() && weighs
 }
 
-/// The same with a way to measure.
+/// Costs to plan with, the same on all ranks: those that were kept under this name, else measured on all ranks at once, since
+/// ranks of a node share its memory, the mean over them; these are kept.
 ///
 /// # Errors
 /// Those of measuring, the same on all ranks.
 pub fn shared_costs(
-    reversal: &Reversal,
     cluster: &dyn Cluster,
+    known: &KnownCosts,
+    name: &str,
     measure: impl FnOnce() -> Result<StepCosts, Failure>,
 ) -> Result<StepCosts, Failure> {
-    if let Some(costs) = reversal.costs {
-        return Ok(costs);
-    }
-    if reversal.disk_bytes == 0 || !matches!(reversal.strategy, Choice::Auto | Choice::TwoLevel) {
-        return Ok(UNIT_COSTS);
+    let fields = |c: StepCosts| [c.advance, c.record, c.pull_back, c.write, c.read];
+    let leads = cluster.rank() == 0;
+    let kept = if leads { known.find(name) } else { None };
+    let mut bytes: Vec<u8> = kept.into_iter().flat_map(fields).flat_map(f64::to_le_bytes).collect();
+    cluster.broadcast(&mut bytes);
+    if let (words, []) = bytes.as_chunks()
+        && let Ok(words) = <[[u8; 8]; 5]>::try_from(words)
+    {
+        let [advance, record, pull_back, write, read] = words.map(f64::from_le_bytes);
+        return Ok(StepCosts { advance, record, pull_back, write, read });
     }
     let own = cluster.agree(measure())?;
     // As whole picoseconds, so that the sum has the same bits on all ranks.
-    let mut sums = [own.advance, own.record, own.pull_back, own.write, own.read].map(|s| (1e12 * s) as i64);
+    let mut sums = fields(own).map(|s| (1e12 * s) as i64);
     cluster.all_sum(&mut sums);
     let [advance, record, pull_back, write, read] = sums.map(|sum| 1e-12 * sum as f64 / cluster.size() as f64);
-    Ok(StepCosts { advance, record, pull_back, write, read })
+    let costs = StepCosts { advance, record, pull_back, write, read };
+    if leads {
+        known.keep(name, costs);
+    }
+    Ok(costs)
+}
+
+/// What measured costs depend on, in words.
+pub struct CostsName<'a> {
+    /// The equation, its order and boundary, and the scalar.
+    pub equation: String,
+    /// Padded points per axis.
+    pub points: [usize; 3],
+    /// Instructions of the kernels.
+    pub simd: SimdPath,
+    /// Shots that are computed at the same time on this machine.
+    pub side_by_side: usize,
+    /// Threads of each.
+    pub threads: usize,
+    /// Whether snapshots may be spilled.
+    pub reversal: &'a Reversal,
+}
+
+impl std::fmt::Display for CostsName<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let points: Vec<String> = self.points.iter().map(usize::to_string).collect();
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        // Which disk does not matter: costs are those of the copies to and from the buffers.
+        let spilled = if self.reversal.disk_bytes > 0 { "spilled" } else { "not spilled" };
+        write!(
+            f,
+            "{}; {}, {processors} processors, {}; {}, {} points, {} shots of {} threads at a time, {spilled}",
+            provenance::program(),
+            processor(),
+            self.simd.name(),
+            self.equation,
+            points.join(" × "),
+            self.side_by_side,
+            self.threads,
+        )
+    }
+}
+
+/// The kind of processor, where the system tells.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    line.map_or(std::env::consts::ARCH, |(_, name)| name.trim()).to_string()
 }
 
 /// An error with its causes.

@@ -19,8 +19,9 @@ use crate::band::WaveletSamples;
 use crate::calibration::{Timed, time_parts};
 use crate::config::keys::Side;
 use crate::config::sections::{DataSource, Synthetic};
+use crate::known_costs::KnownCosts;
 use crate::observed::{add_noise, check_geometry};
-use crate::reversal::{self, plan_bytes, shared_costs};
+use crate::reversal::{self, CostsName, UNIT_COSTS, depends_on_costs, plan_bytes, shared_costs};
 use crate::session::Session;
 use crate::study::{DATA, ENVIRONMENT, NUMERICAL, Study, bad_data, misconfigured};
 
@@ -211,15 +212,34 @@ impl<'a> SeedSetup<'a> {
         traces.chunks(self.steps()).flat_map(|trace| std::iter::once(0.0).chain(trace.iter().copied())).collect()
     }
 
-    /// The plan of the reversal.
+    /// The plan of the reversal, and the costs that it was made by. Unless the seconds are asked for, nothing is measured where
+    /// no choice depends on it, and the seconds mean nothing.
     ///
     /// # Errors
     /// Code 2 for budgets that no schedule fits; those of measuring.
-    pub fn plan(&self, cluster: &dyn Cluster) -> Result<(ReversalPlan, StepCosts), Failure> {
+    pub fn plan(&self, cluster: &dyn Cluster, with_seconds: bool) -> Result<(ReversalPlan, StepCosts), Failure> {
         let reversal = &self.study.config.reversal;
         let program = self.program(&self.study.start)?;
-        let costs = shared_costs(reversal, cluster, || {
-            let shot = self.shot(&program, self.shots[0])?;
+        let matters = with_seconds || depends_on_costs(reversal);
+        let costs = if matters { self.measured(&program, cluster)? } else { UNIT_COSTS };
+        let bytes = |elements: usize| 8 * elements as u64;
+        let (state, record) = (bytes(program.state_elements()), bytes(program.record_elements()));
+        Ok((plan_bytes(reversal, state, record, self.steps(), costs)?, costs))
+    }
+
+    /// The costs of a shot on this machine, known or measured.
+    fn measured(&self, program: &SeedPml<f64>, cluster: &dyn Cluster) -> Result<StepCosts, Failure> {
+        let reversal = &self.study.config.reversal;
+        let name = CostsName {
+            equation: "seed-pml".into(),
+            points: self.study.grid().shape(),
+            simd: self.path,
+            side_by_side: cluster.ranks_on_node(),
+            threads: rayon::current_num_threads(),
+            reversal,
+        };
+        shared_costs(cluster, &KnownCosts::of_user(false), &name.to_string(), || {
+            let shot = self.shot(program, self.shots[0])?;
             let timed = Timed {
                 shot: &shot,
                 steps: self.steps(),
@@ -229,10 +249,7 @@ impl<'a> SeedSetup<'a> {
             };
             let failed = |e| shot_failure(self.shots[0], NUMERICAL, &e);
             in_thread_pool(|| time_parts(reversal, timed, cluster.rank(), failed))
-        })?;
-        let bytes = |elements: usize| 8 * elements as u64;
-        let (state, record) = (bytes(program.state_elements()), bytes(program.record_elements()));
-        Ok((plan_bytes(reversal, state, record, self.steps(), costs)?, costs))
+        })
     }
 
     /// The loop over the shots used.
@@ -256,7 +273,7 @@ impl<'a> SeedSetup<'a> {
         let mut store = None;
         let mut workspace = None;
         let points = self.study.grid().len();
-        self.shot_loop(session).sum(&[points, self.wavelet.len(), points], &mut |shot| {
+        let mut work = |shot| {
             let observed = self.traces(&target, shot)?;
             let evolution =
                 self.shot(&program, shot)?.with_misfit(move |traces, d| squared_difference(traces, &observed, d));
@@ -280,7 +297,8 @@ impl<'a> SeedSetup<'a> {
                 ];
                 Ok(Summand { misfit, arrays, log })
             })
-        })
+        };
+        self.shot_loop(session).sum(&[points, self.wavelet.len(), points], vec![Box::new(&mut work)])
     }
 
     /// The places for snapshots.

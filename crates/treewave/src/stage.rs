@@ -3,13 +3,16 @@
 use treewave_cluster::Failure;
 use treewave_inversion::{Evaluated, Experiment, ExperimentError, Inverse, Misfit, SpillFactory};
 use treewave_reversal::ReversalPlan;
-use treewave_wave::{Scalar, State};
+use treewave_wave::{Crew, Layout, Scalar, State};
 
 use crate::band::Band;
+use crate::calibration::measure;
 use crate::config::keys::MisfitKind;
-use crate::config::sections::DataSource;
+use crate::config::sections::{DataSource, Reversal};
+use crate::gradient_plan::{GradientPlan, Job, crews, share};
+use crate::known_costs::KnownCosts;
 use crate::observed::{Observed, Simulation, observed_file};
-use crate::reversal::{self, UNIT_COSTS};
+use crate::reversal::{self, CostsName, UNIT_COSTS, shared_costs};
 use crate::session::Session;
 use crate::study::{Study, misconfigured};
 
@@ -22,8 +25,9 @@ pub struct StageSetup<'a, T: Scalar> {
     /// Shots used.
     pub shots: Vec<usize>,
     observed: Observed,
-    /// The reversal.
-    pub plan: ReversalPlan,
+    /// How gradients are computed.
+    pub plan: GradientPlan,
+    crews: Vec<Crew>,
     spill: Box<SpillFactory<'a, T>>,
 }
 
@@ -43,13 +47,26 @@ impl<'a, T: Scalar> StageSetup<'a, T> {
         observed.notes().iter().for_each(|note| session.progress.line(note));
         let (scratch, name, rank) = (&study.config.reversal.scratch, &study.config.run.name, session.cluster.rank());
         let spill = Box::new(move |slots: usize, state: &State<T>| reversal::spill(scratch, name, rank, slots, state));
-        let mut setup = StageSetup { study, session, band, shots, observed, plan: trivial_plan(), spill };
+        let cluster = session.cluster.as_ref();
+        let job = Job {
+            steps: band.steps(),
+            shots: shots.len(),
+            evaluations: study.config.stages[stage].evaluations(),
+            ranks: cluster.size(),
+            threads: -cluster.all_max(-(session.threads as i64)) as usize,
+        };
+        let layout = layout(study, &band);
+        let mut setup =
+            StageSetup { study, session, band, shots, observed, plan: trivial_plan(), crews: Vec::new(), spill };
         let experiment = setup.experiment();
-        let reversal = &study.config.reversal;
-        let costs = reversal::costs(reversal, &experiment, &study.start, session.cluster.as_ref())?;
-        let layout = layout(study, &setup.band);
-        let plan = reversal::plan::<T>(reversal, &layout, setup.band.steps(), costs)?;
-        setup.plan = plan;
+        let mut costs = |shots_at_once: usize, share: &Reversal| {
+            let name = costs_name::<T>(&experiment, &layout, job, shots_at_once, cluster.ranks_on_node(), share);
+            shared_costs(cluster, &KnownCosts::of_user(false), &name.to_string(), || {
+                measure(share, &experiment, &study.start, &crews(shots_at_once, session.threads)?, cluster.rank())
+            })
+        };
+        setup.plan = GradientPlan::new::<T>(&study.config, &layout, job, false, &mut costs)?;
+        setup.crews = cluster.agree(crews(setup.plan.shots_at_once, session.threads))?;
         Ok(setup)
     }
 
@@ -72,7 +89,7 @@ impl<'a, T: Scalar> StageSetup<'a, T> {
 
     /// What a gradient needs besides.
     pub fn inverse(&self) -> Inverse<'_> {
-        Inverse { misfit: misfit(self.study), data: &self.observed, plan: &self.plan }
+        Inverse { misfit: misfit(self.study), data: &self.observed, plan: &self.plan.reversal, crews: &self.crews }
     }
 
     /// Misfit and gradient at velocities in m/s.
@@ -101,8 +118,30 @@ pub fn stage_band(study: &Study, stage: usize) -> Result<Band, Failure> {
 }
 
 /// The padded grid of a band.
-pub fn layout(study: &Study, band: &Band) -> treewave_wave::Layout {
-    treewave_wave::Layout::new(study.grid(), band.options.boundary, band.options.space_order / 2)
+pub fn layout(study: &Study, band: &Band) -> Layout {
+    Layout::new(study.grid(), band.options.boundary, band.options.space_order / 2)
+}
+
+/// What the costs of shots side by side on every rank of this machine depend on.
+pub fn costs_name<'a, T: Scalar>(
+    experiment: &Experiment<T>,
+    layout: &Layout,
+    job: Job,
+    shots_at_once: usize,
+    ranks_on_node: usize,
+    reversal: &'a Reversal,
+) -> CostsName<'a> {
+    let options = &experiment.options;
+    let scalar = 8 * size_of::<T>();
+    let boundary = options.boundary;
+    CostsName {
+        equation: format!("acoustic of order {}, f{scalar}, {boundary:?}", options.space_order),
+        points: layout.n,
+        simd: experiment.path,
+        side_by_side: ranks_on_node * shots_at_once,
+        threads: (job.threads / shots_at_once).max(1),
+        reversal,
+    }
 }
 
 /// Refuses budgets that no schedule fits, without measuring anything.
@@ -110,7 +149,8 @@ pub fn layout(study: &Study, band: &Band) -> treewave_wave::Layout {
 /// # Errors
 /// Code 2, naming the least budget that works.
 pub fn check_budget<T: Scalar>(study: &Study, band: &Band) -> Result<(), Failure> {
-    reversal::plan::<T>(&study.config.reversal, &layout(study, band), band.steps(), UNIT_COSTS).map(|_| ())
+    let share = share(&study.config.reversal, study.config.shots_at_once.unwrap_or(1));
+    reversal::plan::<T>(&share, &layout(study, band), band.steps(), UNIT_COSTS).map(|_| ())
 }
 
 /// Refuses what would stop a run later on, before anything is computed or written.
@@ -138,9 +178,10 @@ fn picked_shots(study: &Study, stage: usize) -> Result<Vec<usize>, Failure> {
 }
 
 /// A plan of one step, until the real one is made.
-fn trivial_plan() -> ReversalPlan {
+fn trivial_plan() -> GradientPlan {
     let request = treewave_reversal::PlanRequest::new(1, 1, 1, u64::MAX);
-    ReversalPlan::new(&request).expect("one step fits any memory")
+    let reversal = ReversalPlan::new(&request).expect("one step fits any memory");
+    GradientPlan { reversal, costs: UNIT_COSTS, shots_at_once: 1, seconds: 0.0, weighed: Vec::new() }
 }
 
 impl Session {

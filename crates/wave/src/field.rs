@@ -3,6 +3,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+use rayon::prelude::*;
 use treewave_core::Real;
 
 /// Bytes of a cache line, and of the widest vector.
@@ -35,6 +36,22 @@ impl<T: Clone> Field<T> {
         let beyond = room.as_ptr().addr() % LINE;
         let first = if spare > 0 && beyond > 0 { (LINE - beyond) / size } else { 0 };
         Field { room, first, len }
+    }
+}
+
+/// Elements that a thread sets or copies in one go: enough to be worth the call.
+const CHUNK: usize = 1 << 16;
+
+impl<T: Copy + Send + Sync> Field<T> {
+    /// Sets all elements, by all threads: for memory that was not touched yet that is also where it is placed.
+    pub fn set_all(&mut self, value: T) {
+        self.par_chunks_mut(CHUNK).for_each(|chunk| chunk.fill(value));
+    }
+
+    /// Copies all elements, by all threads.
+    pub fn copy_from(&mut self, other: &Field<T>) {
+        assert_eq!(self.len, other.len);
+        self.par_chunks_mut(CHUNK).zip(other.par_chunks(CHUNK)).for_each(|(to, from)| to.copy_from_slice(from));
     }
 }
 

@@ -35,3 +35,39 @@ pub fn in_thread_pool<R: Send>(body: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| result = Some(body()));
     result.expect("a scope runs its body")
 }
+
+/// The threads that compute a shot.
+#[derive(Debug)]
+pub struct Crew {
+    pool: Option<rayon::ThreadPool>,
+}
+
+impl Crew {
+    /// The threads of the rayon pool that is the current one when the crew is at work.
+    pub const CURRENT: Crew = Crew { pool: None };
+
+    /// So many threads of its own.
+    ///
+    /// # Errors
+    /// The system has no more threads.
+    pub fn of_threads(threads: usize) -> Result<Crew, CrewError> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("stencil-{i}")).build();
+        Ok(Crew { pool: Some(pool.map_err(|source| CrewError { threads, source })?) })
+    }
+
+    /// Runs `body` on a thread of the crew, where the sweeps inside split with little cost.
+    pub fn run<R: Send>(&self, body: impl FnOnce() -> R + Send) -> R {
+        match &self.pool {
+            Some(pool) => pool.install(body),
+            None => in_thread_pool(body),
+        }
+    }
+}
+
+/// Threads could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start {threads} threads; look at the limits (ulimit -u)")]
+pub struct CrewError {
+    threads: usize,
+    source: rayon::ThreadPoolBuildError,
+}

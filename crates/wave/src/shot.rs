@@ -271,9 +271,10 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         adjoint.exponent = exponent + self.exponent;
         adjoint.state.clear();
         let [spare_x, spare_y] = &mut adjoint.spare;
-        for gathered in [&mut adjoint.gradient[..], &mut adjoint.illumination, &mut adjoint.wavelet, spare_x, spare_y] {
-            gathered.fill(T::ZERO);
+        for gathered in [&mut adjoint.gradient, &mut adjoint.illumination, spare_x, spare_y] {
+            gathered.set_all(T::ZERO);
         }
+        adjoint.wavelet.fill(T::ZERO);
         if let Some(values) = self.residual(self.steps, &adjoint.residual) {
             self.acoustic.inject(&self.receivers, values, &mut adjoint.state.now);
         }

@@ -31,26 +31,27 @@ impl<T: Real> State<T> {
             zeta: [0, 1, 2].map(memory),
         }
     }
-    /// Sets everything to zero.
-    pub fn clear(&mut self) {
-        let fields = [&mut self.now, &mut self.before];
-        for field in fields.into_iter().chain(&mut self.psi).chain(&mut self.zeta) {
-            field.fill(T::ZERO);
-        }
-    }
     /// Elements of a state with this layout.
     pub fn elements(layout: &Layout) -> usize {
         2 * layout.len + 2 * [0, 1, 2].map(|axis| layout.memory_len(axis)).iter().sum::<usize>()
     }
 }
 
-impl<T: Real + Pod> Snapshot for State<T> {
+impl<T: Real + Send + Sync> State<T> {
+    /// Sets everything to zero.
+    pub fn clear(&mut self) {
+        let fields = [&mut self.now, &mut self.before];
+        fields.into_iter().chain(&mut self.psi).chain(&mut self.zeta).for_each(|field| field.set_all(T::ZERO));
+    }
+}
+
+impl<T: Real + Pod + Send + Sync> Snapshot for State<T> {
     fn copy_from(&mut self, other: &Self) {
-        self.now.copy_from_slice(&other.now);
-        self.before.copy_from_slice(&other.before);
+        self.now.copy_from(&other.now);
+        self.before.copy_from(&other.before);
         for axis in 0..3 {
-            self.psi[axis].copy_from_slice(&other.psi[axis]);
-            self.zeta[axis].copy_from_slice(&other.zeta[axis]);
+            self.psi[axis].copy_from(&other.psi[axis]);
+            self.zeta[axis].copy_from(&other.zeta[axis]);
         }
     }
     fn parts(&self) -> Vec<&[u8]> {

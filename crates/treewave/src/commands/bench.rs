@@ -12,6 +12,10 @@ use treewave_wave::{
     in_thread_pool,
 };
 
+mod gradient;
+
+use gradient::Gradient;
+
 use super::{Outcome, print_json};
 use crate::calibration::median;
 use crate::cli::{Bench, Common};
@@ -33,8 +37,7 @@ struct Measured {
     points: f64,
     steps: usize,
     forward_s: Vec<f64>,
-    /// Modelling with records, and the way back.
-    gradient_s: Vec<[f64; 2]>,
+    gradient: Option<Gradient>,
     /// Bytes per second of a streaming triad over arrays of the field's size, write-allocate counted.
     bandwidth: f64,
 }
@@ -77,12 +80,9 @@ pub fn run(arguments: &Bench, common: &Common) -> Outcome {
         "fraction_of_bandwidth": fraction,
         "peak_rss_bytes": peak_rss_bytes(),
     });
-    if !measured.gradient_s.is_empty() {
+    if let Some(gradient) = &measured.gradient {
         object["forward_seconds"] = json!(seconds);
-        let of = |f: fn(&[f64; 2]) -> f64| median(&measured.gradient_s.iter().map(f).collect::<Vec<_>>());
-        object["gradient_seconds"] = json!(of(|[recorded, back]| recorded + back));
-        object["recording_seconds"] = json!(of(|[recorded, _]| *recorded));
-        object["pull_back_seconds"] = json!(of(|[_, back]| *back));
+        gradient.tell(&mut object);
     }
     if arguments.json {
         print_json(&object);
@@ -120,14 +120,13 @@ fn measure<T: Scalar>(arguments: &Bench) -> Result<Measured, Failure> {
             ((LONG_ENOUGH_S / per_step) as usize).clamp(20, 5000)
         }
     };
-    let mut measured = Measured { points, steps, forward_s: Vec::new(), gradient_s: Vec::new(), bandwidth: 0.0 };
+    let mut measured = Measured { points, steps, forward_s: Vec::new(), gradient: None, bandwidth: 0.0 };
     for _ in 0..arguments.repetitions.max(1) {
         measured.bandwidth = measured.bandwidth.max(triad::<T>(acoustic.layout().len));
         measured.forward_s.push(run(steps).map_err(misconfigured)?);
     }
     if arguments.gradient {
-        measured.gradient_s =
-            gradient_seconds(&acoustic, steps, arguments.repetitions.max(1)).map_err(misconfigured)?;
+        measured.gradient = Some(Gradient::measure(&acoustic, steps, arguments)?);
     }
     Ok(measured)
 }
@@ -166,37 +165,6 @@ fn shot<T: Scalar>(acoustic: &Acoustic<T>, steps: usize) -> AcousticShot<'_, T> 
     let geometry = Shot { source_m: place(middle(0)), receivers_m };
     let wavelet = Wavelet::ricker(PEAK_HZ, 1.2 / PEAK_HZ, 1.0, steps, DT_S);
     AcousticShot::new(acoustic, &geometry, &wavelet.samples, steps, 1)
-}
-
-/// Seconds of the parts of a gradient with a record of every step in memory: modelling with records, and the way back. The
-/// memory has been used before, as it has in all shots of a run but the first.
-fn gradient_seconds<T: Scalar>(
-    acoustic: &Acoustic<T>,
-    steps: usize,
-    repetitions: usize,
-) -> Result<Vec<[f64; 2]>, WaveError> {
-    let functional = |traces: &[f64], derivative: &mut [f64]| {
-        derivative.copy_from_slice(traces);
-        0.5 * traces.iter().map(|p| p * p).sum::<f64>()
-    };
-    let shot = shot(acoustic, steps).with_misfit(functional);
-    in_thread_pool(|| {
-        let (mut state, mut output) = (shot.new_state(), shot.new_output());
-        let mut adjoint = shot.new_adjoint();
-        let mut records: Vec<_> = (0..steps).map(|_| shot.new_record()).collect();
-        let mut run = || {
-            let began = Instant::now();
-            shot.start(&mut state);
-            shot.advance_recording(0..steps, &mut state, &mut records, Some(&mut output), &mut ())?;
-            let recorded = began.elapsed().as_secs_f64();
-            shot.turn(&state, &output, &mut adjoint)?;
-            shot.pull_back(0..steps, &records, &mut adjoint, &mut ())?;
-            std::hint::black_box(shot.gradient_vp(&adjoint));
-            Ok([recorded, began.elapsed().as_secs_f64() - recorded])
-        };
-        run()?;
-        (0..repetitions).map(|_| run()).collect()
-    })
 }
 
 /// Bytes per second of `a = b + s c` over arrays of `n` elements by all threads, the line that is fetched before it is

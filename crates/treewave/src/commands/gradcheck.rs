@@ -10,7 +10,7 @@ use treewave_autodiff::Dual;
 use treewave_cluster::Failure;
 use treewave_inversion::{ExperimentError, wave_failure};
 use treewave_reversal::{MemoryStore, TieredStore, Workspace, reverse};
-use treewave_wave::{Acoustic, AcousticShot, RowKernels, State, WaveError, in_thread_pool};
+use treewave_wave::{Acoustic, AcousticShot, Crew, RowKernels, State, WaveError, in_thread_pool};
 
 use super::print_json;
 use crate::reversal::{chain, spill};
@@ -84,7 +84,7 @@ fn checks(session: &Session, study: &Study, setup: &StageSetup<f64>) -> Result<V
     let number = setup.shots[0];
     let failed = |e: WaveError| wave_failure(number, &e);
     let vp = study.start.vp_m_per_s();
-    let acoustic = experiment.acoustic(vp).map_err(failed)?;
+    let acoustic = experiment.acoustic(vp, &Crew::CURRENT).map_err(failed)?;
     let shot = experiment.shot(&acoustic, number);
     let samples = shot.samples() * study.survey.shots[number].receivers_m.len();
     let mut random = Pcg64::seed_from_u64(1);
@@ -149,7 +149,7 @@ fn taylor(
     let vp = study.start.vp_m_per_s();
     let remainders_at = |h: f64| -> Result<(f64, f64), Failure> {
         let moved: Vec<f64> = vp.iter().zip(&dvp).map(|(v, d)| v + h * d).collect();
-        let moved = experiment.acoustic(&moved).map_err(|e| wave_failure(number, &e))?;
+        let moved = experiment.acoustic(&moved, &Crew::CURRENT).map_err(|e| wave_failure(number, &e))?;
         let traces =
             in_thread_pool(|| experiment.shot(&moved, number).simulate()).map_err(|e| wave_failure(number, &e))?;
         let difference = misfit(&traces, &mut vec![0.0; traces.len()]) - at_start;
@@ -192,7 +192,7 @@ fn gradient(
     acoustic: &Acoustic<f64>,
     functional: impl Fn(&[f64], &mut [f64]) -> f64 + Send + Sync,
 ) -> Result<(f64, Vec<f64>, Vec<f64>), Failure> {
-    let plan = &setup.plan;
+    let plan = &setup.plan.reversal;
     let shot = setup.experiment().shot(acoustic, setup.shots[0]).with_misfit(functional);
     let layout = acoustic.layout();
     let scratch = &study.config.reversal.scratch;

@@ -37,7 +37,7 @@ fn gradient<T: Scalar>(session: &Session, study: &Study, to: Option<&Path>) -> R
             misfit: result.misfit,
             shots: &setup.shots,
             misfit_per_shot: &result.misfit_per_shot,
-            log: log_json(&result.log, &setup.plan, peak_rss_bytes).to_string(),
+            log: log_json(&result.log, &setup.plan.reversal, peak_rss_bytes).to_string(),
             provenance: provenance::layout(session.cluster.as_ref(), session.threads, session.path),
         };
         let directory = file.parent().filter(|_| to.is_none());

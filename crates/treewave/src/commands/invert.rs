@@ -147,7 +147,10 @@ fn run_stage<T: Scalar>(
     let setup = StageSetup::<T>::new(study, session, stage)?;
     let options = &study.config.stages[stage];
     let band = options.lowpass_hz.map_or("full band".to_string(), |f| format!("below {f} Hz"));
-    session.progress.line(&format!("stage {stage}: {band}, {}", plan_text(&setup.plan)));
+    session.progress.line(&format!("stage {stage}: {band}, {}", plan_text(&setup.plan.reversal)));
+    if let at_once @ 2.. = setup.plan.shots_at_once {
+        session.progress.line(&format!("  {at_once} shots side by side on each rank"));
+    }
     let base = from.as_ref().map_or_else(|| record.last_vp(study), |from| from.base.clone());
     let control = Control::new(
         parameter(study.config.optimizer.parameter),

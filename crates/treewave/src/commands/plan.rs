@@ -6,27 +6,28 @@ use serde_json::{Value, json};
 use treewave_cluster::{Failure, SoloCluster};
 use treewave_core::{Silent, StopFlag};
 use treewave_inversion::Experiment;
-use treewave_reversal::{ReversalPlan, StepCosts};
-use treewave_wave::{Path as SimdPath, Scalar};
+use treewave_wave::{Crew, Path as SimdPath, Scalar};
 
 use super::{Outcome, print_json, with_precision};
 use crate::band::Band;
-use crate::calibration::measure_together;
+use crate::calibration::measure;
 use crate::cli::Common;
 use crate::config::keys::Equation;
+use crate::config::sections::Reversal;
+use crate::gradient_plan::{GradientPlan, Job, crews_of_own};
+use crate::known_costs::KnownCosts;
 use crate::memory::{Memory, Needs};
 use crate::report::{bytes_text, plan_text};
-use crate::reversal;
+use crate::reversal::{self, shared_costs};
 use crate::session::load_config;
-use crate::stage::{layout, stage_band};
+use crate::stage::{costs_name, layout, stage_band};
 use crate::study::{Study, misconfigured, unwritable};
 
 /// What was found for a stage.
 pub(super) struct Planned {
     pub(super) stage: usize,
     pub(super) shots: usize,
-    pub(super) costs: StepCosts,
-    pub(super) plan: ReversalPlan,
+    pub(super) gradient: GradientPlan,
     pub(super) memory: Memory,
     /// Shots of the rank that has most.
     pub(super) shots_per_rank: usize,
@@ -35,9 +36,14 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    /// Seconds of a gradient.
-    fn seconds(&self) -> f64 {
-        self.shots_per_rank as f64 * self.plan.seconds
+    /// Bytes on the disk of a rank at a time.
+    fn disk_bytes(&self) -> u64 {
+        self.gradient.shots_at_once as u64 * self.gradient.reversal.disk_bytes
+    }
+    /// Bytes that a shot writes to disk.
+    fn spilled_bytes(&self) -> u64 {
+        let plan = &self.gradient.reversal;
+        plan.writes * plan.disk_bytes / (plan.disk_slots.max(1) as u64)
     }
 }
 
@@ -45,7 +51,7 @@ impl Planned {
 ///
 /// # Errors
 /// Code 2 for a configuration or budget that cannot be, 3 for data, 5 for a scratch directory that does not work.
-pub fn run(config: &Path, ranks: usize, as_json: bool, common: &Common) -> Outcome {
+pub fn run(config: &Path, ranks: usize, measure_anew: bool, as_json: bool, common: &Common) -> Outcome {
     let study = Study::load(load_config(config, common)?)?;
     let threads = study.config.threads_per_rank.unwrap_or_else(|| {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -53,16 +59,17 @@ pub fn run(config: &Path, ranks: usize, as_json: bool, common: &Common) -> Outco
     });
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     pool.map_err(|e| unwritable(format!("cannot start {threads} threads: {e}")))?;
+    let known = KnownCosts::of_user(measure_anew);
     let stages: Vec<Planned> = match study.config.physics.equation {
         Equation::SeedPml => vec![super::seed_pml::plan(&study, ranks)?],
         Equation::Acoustic => (0..study.config.stages.len())
-            .map(|stage| with_precision!(study, plan_stage(&study, stage, ranks, threads)))
+            .map(|stage| with_precision!(study, plan_stage(&study, stage, [ranks, threads], &known)))
             .collect::<Result<_, _>>()?,
     };
     let largest = |of: &dyn Fn(&Planned) -> u64| stages.iter().map(of).max().unwrap_or(0);
     let memory_bytes = largest(&|p| p.memory.of_inversion());
     let gradient_bytes = largest(&|p| p.memory.of_gradient());
-    let disk_bytes = largest(&|p| p.plan.disk_bytes);
+    let disk_bytes = largest(&Planned::disk_bytes);
     if as_json {
         let last = stages.last().expect("there is at least one stage");
         print_json(&json!({
@@ -71,10 +78,11 @@ pub fn run(config: &Path, ranks: usize, as_json: bool, common: &Common) -> Outco
             "memory_bytes_per_rank": memory_bytes,
             "gradient_memory_bytes_per_rank": gradient_bytes,
             "disk_bytes_per_rank": disk_bytes,
-            "strategy": last.plan.strategy.name(),
-            "snapshots": last.plan.memory_slots + last.plan.disk_slots,
-            "recompute_factor": last.plan.recompute_factor,
-            "seconds": last.seconds(),
+            "strategy": last.gradient.reversal.strategy.name(),
+            "snapshots": last.gradient.reversal.memory_slots + last.gradient.reversal.disk_slots,
+            "recompute_factor": last.gradient.reversal.recompute_factor,
+            "shots_at_once": last.gradient.shots_at_once,
+            "seconds": last.gradient.seconds,
             "stages": stages.iter().map(stage_json).collect::<Vec<Value>>(),
         }));
         return Ok(0);
@@ -83,12 +91,14 @@ pub fn run(config: &Path, ranks: usize, as_json: bool, common: &Common) -> Outco
     for p in &stages {
         let band = p.lowpass_hz.map_or("full band".to_string(), |f| format!("below {f} Hz"));
         println!("\nstage {} ({band}, {} shots, {} steps)", p.stage, p.shots, p.steps);
-        println!("  reversal   {}", plan_text(&p.plan));
-        let spilled = p.plan.writes * p.plan.disk_bytes / (p.plan.disk_slots.max(1) as u64);
+        let GradientPlan { reversal, costs, shots_at_once, weighed, seconds } = &p.gradient;
+        let threads_each = (threads / shots_at_once).max(1);
+        println!("  shots      {shots_at_once} at a time on a rank, each by {threads_each} threads");
+        println!("  reversal   {}", plan_text(reversal));
         println!(
             "  spill      {} on disk at a time, {} written per shot",
-            bytes_text(p.plan.disk_bytes),
-            bytes_text(spilled)
+            bytes_text(p.disk_bytes()),
+            bytes_text(p.spilled_bytes())
         );
         let m = &p.memory;
         let parts = [
@@ -104,13 +114,18 @@ pub fn run(config: &Path, ranks: usize, as_json: bool, common: &Common) -> Outco
         println!("  memory     {} per rank: {parts}", bytes_text(m.of_inversion()));
         println!(
             "  costs      step {:.3} ms, recorded {:.3} ms, adjoint {:.3} ms, write {:.3} ms, read {:.3} ms",
-            1e3 * p.costs.advance,
-            1e3 * p.costs.record,
-            1e3 * p.costs.pull_back,
-            1e3 * p.costs.write,
-            1e3 * p.costs.read
+            1e3 * costs.advance,
+            1e3 * costs.record,
+            1e3 * costs.pull_back,
+            1e3 * costs.write,
+            1e3 * costs.read
         );
-        println!("  gradient   {:.1} s", p.seconds());
+        let ways: Vec<String> = weighed
+            .iter()
+            .map(|w| format!("{} ({} at a time) {:.1} s", w.strategy, w.shots_at_once, w.seconds))
+            .collect();
+        println!("  weighed    {}", ways.join(", "));
+        println!("  gradient   {seconds:.1} s");
     }
     println!(
         "\nmemory per rank {} (gradient alone: {}), disk per rank {}",
@@ -122,27 +137,37 @@ pub fn run(config: &Path, ranks: usize, as_json: bool, common: &Common) -> Outco
 }
 
 fn stage_json(p: &Planned) -> Value {
-    let state_bytes = p.plan.disk_bytes / p.plan.disk_slots.max(1) as u64;
+    let plan = &p.gradient.reversal;
+    let weighed = p.gradient.weighed.iter();
+    let weighed =
+        weighed.map(|w| json!({"shots_at_once": w.shots_at_once, "strategy": w.strategy, "seconds": w.seconds}));
     json!({
         "stage": p.stage,
         "shots": p.shots,
         "steps": p.steps,
-        "strategy": p.plan.strategy.name(),
-        "segment_steps": p.plan.segment_steps,
-        "memory_slots": p.plan.memory_slots,
-        "disk_slots": p.plan.disk_slots,
-        "recompute_factor": p.plan.recompute_factor,
-        "spilled_bytes_per_shot": p.plan.writes * state_bytes,
+        "strategy": plan.strategy.name(),
+        "segment_steps": plan.segment_steps,
+        "memory_slots": plan.memory_slots,
+        "disk_slots": plan.disk_slots,
+        "recompute_factor": plan.recompute_factor,
+        "spilled_bytes_per_shot": p.spilled_bytes(),
         "memory_bytes_per_rank": p.memory.of_inversion(),
         "gradient_memory_bytes_per_rank": p.memory.of_gradient(),
-        "disk_bytes_per_rank": p.plan.disk_bytes,
+        "disk_bytes_per_rank": p.disk_bytes(),
         "shots_per_rank": p.shots_per_rank,
-        "seconds_per_shot": p.plan.seconds,
-        "seconds": p.seconds(),
+        "shots_at_once": p.gradient.shots_at_once,
+        "seconds_per_shot": plan.seconds,
+        "seconds": p.gradient.seconds,
+        "weighed": weighed.collect::<Vec<Value>>(),
     })
 }
 
-fn plan_stage<T: Scalar>(study: &Study, stage: usize, ranks: usize, threads: usize) -> Result<Planned, Failure> {
+fn plan_stage<T: Scalar>(
+    study: &Study,
+    stage: usize,
+    [ranks, threads]: [usize; 2],
+    known: &KnownCosts,
+) -> Result<Planned, Failure> {
     let band: Band = stage_band(study, stage)?;
     let shots = study.config.stages[stage].shots.pick(study.survey.shots.len());
     let shots = shots.map_err(|expected| misconfigured(format!("stage {stage}: shots: expected {expected}")))?;
@@ -164,13 +189,26 @@ fn plan_stage<T: Scalar>(study: &Study, stage: usize, ranks: usize, threads: usi
     // As many ranks at once as this machine has processors for.
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let together = ranks.min(processors / threads).max(1);
-    let costs = measure_together(&config.reversal, &experiment, &study.start, together, threads)?;
+    let job = Job {
+        steps: band.steps(),
+        shots: shots.len(),
+        evaluations: config.stages[stage].evaluations(),
+        ranks,
+        threads,
+    };
     let layout = layout(study, &band);
-    let plan = reversal::plan::<T>(&config.reversal, &layout, band.steps(), costs)?;
-    let acoustic = experiment.acoustic(study.start.vp_m_per_s()).map_err(misconfigured)?;
+    let mut costs = |shots_at_once: usize, share: &Reversal| {
+        let name = costs_name::<T>(&experiment, &layout, job, shots_at_once, together, share).to_string();
+        shared_costs(&cluster, known, &name, || {
+            let crews = (0..together).map(|_| crews_of_own(shots_at_once, threads)).collect::<Result<Vec<_>, _>>()?;
+            measure(share, &experiment, &study.start, &crews.into_iter().flatten().collect::<Vec<_>>(), 0)
+        })
+    };
+    let gradient = GradientPlan::new::<T>(config, &layout, job, true, &mut costs)?;
+    let acoustic = experiment.acoustic(study.start.vp_m_per_s(), &Crew::CURRENT).map_err(misconfigured)?;
     let shot_bytes = shots.iter().map(|&shot| experiment.shot(&acoustic, shot).bytes()).max().unwrap_or(0);
-    let memory = Memory::new::<T>(&Needs { study, stage, band: &band, plan: &plan, shot_bytes, ranks });
+    let memory = Memory::new::<T>(&Needs { study, stage, band: &band, plan: &gradient, shot_bytes, ranks });
     let shots_per_rank = shots.len().div_ceil(ranks);
     let lowpass_hz = config.stages[stage].lowpass_hz;
-    Ok(Planned { stage, shots: shots.len(), costs, plan, memory, shots_per_rank, lowpass_hz, steps: band.steps() })
+    Ok(Planned { stage, shots: shots.len(), gradient, memory, shots_per_rank, lowpass_hz, steps: band.steps() })
 }

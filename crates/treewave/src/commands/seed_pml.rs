@@ -10,7 +10,7 @@ use treewave_cluster::{Failure, SoloCluster};
 use treewave_core::Real;
 use treewave_inversion::{ExperimentError, shot_failure};
 use treewave_kernels::SeedKernels;
-use treewave_reversal::{ReversalPlan, StepCosts, Workspace, reverse};
+use treewave_reversal::{ReversalPlan, Workspace, reverse};
 use treewave_storage::{GatherWriter, Precision, SeedGradientRecord, write_seed_gradient};
 use treewave_wave::seed_pml::squared_difference;
 use treewave_wave::{Path as SimdPath, SeedPml, in_thread_pool};
@@ -21,10 +21,11 @@ use super::gradcheck::{Check, PERTURBATION, dot, dot_check, taylor_checks, tell}
 use super::plan::Planned;
 use crate::band::frequencies;
 use crate::cli::WhichModel;
+use crate::gradient_plan::{GradientPlan, Weighed};
 use crate::memory::{Memory, PROGRAM_BYTES};
 use crate::provenance;
 use crate::report::log_json;
-use crate::reversal::{chain, check_scratch, plan_bytes};
+use crate::reversal::{UNIT_COSTS, chain, check_scratch, plan_bytes};
 use crate::seed_pml::SeedSetup;
 use crate::session::Session;
 use crate::study::{ENVIRONMENT, NUMERICAL, Study, misconfigured, unwritable};
@@ -68,10 +69,9 @@ pub fn check(study: &Study) -> Outcome {
         );
     }
     let program = setup.program(&study.start)?;
-    let unit = StepCosts { advance: 1.0, record: 1.0, pull_back: 2.0, write: 1.0, read: 1.0 };
     let bytes = |elements: usize| 8 * elements as u64;
     let (state, record) = (bytes(program.state_elements()), bytes(program.record_elements()));
-    plan_bytes(&study.config.reversal, state, record, setup.steps(), unit)?;
+    plan_bytes(&study.config.reversal, state, record, setup.steps(), UNIT_COSTS)?;
     if study.config.data.is_some() {
         setup.target()?;
     }
@@ -86,7 +86,7 @@ pub fn check(study: &Study) -> Outcome {
 /// Code 2 for a configuration or budget that cannot be, 5 for a scratch directory that does not work.
 pub(super) fn plan(study: &Study, ranks: usize) -> Result<Planned, Failure> {
     let setup = SeedSetup::new(study, SimdPath::detect())?;
-    let (plan, costs) = setup.plan(&SoloCluster::start()?)?;
+    let (plan, costs) = setup.plan(&SoloCluster::start()?, true)?;
     let program = setup.program(&study.start)?;
     let (points, wavelet) = (study.grid().len() as u64, setup.wavelet().len() as u64);
     let largest = study.survey.shots.iter().map(|shot| shot.receivers_m.len()).max().unwrap_or(0) as u64;
@@ -106,7 +106,10 @@ pub(super) fn plan(study: &Study, ranks: usize) -> Result<Planned, Failure> {
     };
     let shots = setup.shots.len();
     let shots_per_rank = shots.div_ceil(ranks);
-    Ok(Planned { stage: 0, shots, costs, plan, memory, shots_per_rank, lowpass_hz: None, steps: setup.steps() })
+    let (strategy, seconds) = (plan.strategy.name(), shots_per_rank as f64 * plan.seconds);
+    let weighed = vec![Weighed { shots_at_once: 1, strategy, seconds }];
+    let gradient = GradientPlan { reversal: plan, costs, shots_at_once: 1, seconds, weighed };
+    Ok(Planned { stage: 0, shots, gradient, memory, shots_per_rank, lowpass_hz: None, steps: setup.steps() })
 }
 
 /// `treewave simulate`.
@@ -163,7 +166,7 @@ fn directory(file: &Path, to: Option<&Path>) -> Result<(), Failure> {
 pub fn gradient(session: &Session, study: &Study, to: Option<&Path>) -> Result<i32, ExperimentError> {
     let setup = SeedSetup::new(study, session.path)?;
     session.cluster.agree(check_scratch(&study.config.reversal))?;
-    let (plan, _) = setup.plan(session.cluster.as_ref())?;
+    let (plan, _) = setup.plan(session.cluster.as_ref(), false)?;
     session.progress.begin("gradient", setup.shots.len());
     let summed = setup.evaluate(session, &plan)?;
     let file = to.map_or_else(|| study.config.run.output.join("gradient.h5"), Path::to_path_buf);
@@ -198,7 +201,7 @@ pub fn gradient(session: &Session, study: &Study, to: Option<&Path>) -> Result<i
 /// Those of the set-up; a blow-up.
 pub fn gradcheck(session: &Session, study: &Study, as_json: bool) -> Result<i32, ExperimentError> {
     let setup = SeedSetup::new(study, session.path)?;
-    let (plan, _) = setup.plan(session.cluster.as_ref())?;
+    let (plan, _) = setup.plan(session.cluster.as_ref(), false)?;
     let checks = if session.leads() { checks(session, study, &setup, &plan).map(Some) } else { Ok(None) };
     tell(session, checks, as_json)
 }

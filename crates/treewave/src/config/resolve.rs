@@ -68,6 +68,7 @@ pub(super) fn resolve(mut typed: FileConfig, around: &Surroundings, report: &mut
         precondition,
         stages,
         threads_per_rank: typed.parallel.threads_per_rank.value(),
+        shots_at_once: typed.parallel.shots_at_once.value(),
         output: typed.output,
         notes,
         resolved: typed,

@@ -228,3 +228,10 @@ pub struct Stage {
     /// Shots used; [`Shots::pick`] gives their numbers.
     pub shots: Shots,
 }
+
+impl Stage {
+    /// Most gradients that are usual for its iterations, the first one included.
+    pub fn evaluations(&self) -> usize {
+        self.max_evaluations.unwrap_or(usize::MAX).min(self.iterations + 1)
+    }
+}

@@ -281,11 +281,14 @@ pub struct Stage {
 pub struct Parallel {
     /// Threads of each rank, 1 to 1024; auto: the processors of the rank.
     pub threads_per_rank: AutoOr<usize>,
+    /// Shots that a rank computes side by side, each with its share of the rank's threads, memory and disk, 1 to 1024; auto:
+    /// the fastest by measured costs.
+    pub shots_at_once: AutoOr<usize>,
 }
 
 impl Default for Parallel {
     fn default() -> Self {
-        Parallel { threads_per_rank: AutoOr::Auto(Auto::Auto) }
+        Parallel { threads_per_rank: AutoOr::Auto(Auto::Auto), shots_at_once: AutoOr::Auto(Auto::Auto) }
     }
 }
 

@@ -179,9 +179,15 @@ pub(super) fn stages(typed: &mut FileConfig, report: &mut Report, notes: &mut Ve
 }
 
 pub(super) fn parallel(typed: &FileConfig, report: &mut Report) {
-    if let Some(threads) = typed.parallel.threads_per_rank.value()
-        && !(1..=1024).contains(&threads)
-    {
-        report.rule("parallel.threads_per_rank", threads, "1 to 1024, or \"auto\"", "\"auto\" takes all processors");
+    let keys = [
+        ("parallel.threads_per_rank", typed.parallel.threads_per_rank, "\"auto\" takes all processors"),
+        ("parallel.shots_at_once", typed.parallel.shots_at_once, "\"auto\" takes the fastest"),
+    ];
+    for (key, value, advice) in keys {
+        if let Some(number) = value.value()
+            && !(1..=1024).contains(&number)
+        {
+            report.rule(key, number, "1 to 1024, or \"auto\"", advice);
+        }
     }
 }

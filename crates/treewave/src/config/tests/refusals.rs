@@ -170,6 +170,7 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     ("stage=[{lowpas_hz=3}]", "stage.0.lowpas_hz", "did you mean `lowpass_hz`?"),
     ("parallel.threads_per_rank=0", "parallel.threads_per_rank", "1 to 1024"),
     ("parallel.threads_per_rank=4.0", "parallel.threads_per_rank", "\"auto\" or a whole number"),
+    ("parallel.shots_at_once=0", "parallel.shots_at_once", "1 to 1024"),
     ("output.data=1", "output.data", "true or false"),
 ];
 

@@ -30,7 +30,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!((config.optimizer.parameter, config.precondition.illumination_floor), (Parameter::Vp, Some(0.001)));
     assert_eq!(config.stages.len(), 1);
     assert_eq!((config.stages[0].iterations, config.stages[0].max_step_percent), (20, 3.0));
-    assert_eq!((config.threads_per_rank, config.output.data), (None, false));
+    assert_eq!((config.threads_per_rank, config.shots_at_once, config.output.data), (None, None, false));
     assert_eq!(config.vp_bounds_m_per_s((2000.0, 4000.0)), [1500.0, 5000.0]);
     assert!(config.notes.is_empty());
 }
@@ -71,7 +71,7 @@ fn written_back_and_read_again_every_configuration_is_the_same() {
         optimizer = { max_evaluations = 9, bounds = { vp_m_per_s = [1400, 5000] } }
         precondition.mask = { file = "m.h5" }
         stage = [ { lowpass_hz = 3, shots = "::2" }, { smooth_m = 5 } ]
-        parallel.threads_per_rank = 3
+        parallel = { threads_per_rank = 3, shots_at_once = 2 }
         output.data = true"#
             .into(),
     );
@@ -271,6 +271,7 @@ fn the_fingerprint_changes_with_the_result_and_with_nothing_else() {
         "reversal.memory=1 GB",
         "reversal.strategy=revolve",
         "parallel.threads_per_rank=2",
+        "parallel.shots_at_once=2",
         "output.data=true",
         "run.output=there",
         "optimizer.iterations=7",

@@ -1,0 +1,160 @@
+//! The gradient of a shot: with a record of every step in memory, or in a budget of memory and disk.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use treewave_cluster::Failure;
+use treewave_reversal::{
+    Choice, Evolution, Log, MemoryLimit, MemoryStore, ReversalPlan, TieredStore, Workspace, reverse,
+};
+use treewave_wave::{Acoustic, Scalar, State, WaveError, in_thread_pool};
+
+use super::shot;
+use crate::calibration::{Timed, median, time_parts};
+use crate::cli::Bench;
+use crate::config::sections::Reversal;
+use crate::reversal::{self, chain, record_bytes};
+use crate::study::{misconfigured, unwritable};
+
+/// Gradients of one shot. The memory has been used before, as it has in all shots of a run but the first.
+pub(super) enum Gradient {
+    /// Seconds of modelling with records, and of the way back.
+    Stored(Vec<[f64; 2]>),
+    /// By a schedule in a budget.
+    Planned(Box<Planned>),
+}
+
+pub(super) struct Planned {
+    plan: ReversalPlan,
+    /// Seconds, and what was done in them.
+    runs: Vec<(f64, Log)>,
+}
+
+impl Gradient {
+    /// Times gradients of so many steps.
+    ///
+    /// # Errors
+    /// Code 2 for a budget that no schedule fits, 5 for a disk that does not work.
+    pub(super) fn measure<T: Scalar>(
+        acoustic: &Acoustic<T>,
+        steps: usize,
+        arguments: &Bench,
+    ) -> Result<Gradient, Failure> {
+        let repetitions = arguments.repetitions.max(1);
+        match arguments.memory {
+            None => Ok(Gradient::Stored(stored(acoustic, steps, repetitions).map_err(misconfigured)?)),
+            Some(memory) => {
+                let budget = Reversal {
+                    strategy: Choice::Auto,
+                    memory: MemoryLimit::Bytes(memory),
+                    disk_bytes: arguments.disk.unwrap_or(0),
+                    scratch: std::env::temp_dir(),
+                    segment_steps: None,
+                    blocks: None,
+                    costs: None,
+                };
+                in_thread_pool(|| planned(acoustic, steps, &budget, repetitions))
+                    .map(|planned| Gradient::Planned(Box::new(planned)))
+            }
+        }
+    }
+
+    /// Adds what was found.
+    pub(super) fn tell(&self, object: &mut Value) {
+        match self {
+            Gradient::Stored(runs) => {
+                let of = |f: fn(&[f64; 2]) -> f64| json!(median(&runs.iter().map(f).collect::<Vec<_>>()));
+                object["gradient_seconds"] = of(|[recorded, back]| recorded + back);
+                object["recording_seconds"] = of(|[recorded, _]| *recorded);
+                object["pull_back_seconds"] = of(|[_, back]| *back);
+            }
+            Gradient::Planned(planned) => {
+                let Planned { plan, runs } = &**planned;
+                let of = |f: &dyn Fn(&(f64, Log)) -> f64| json!(median(&runs.iter().map(f).collect::<Vec<_>>()));
+                object["gradient_seconds"] = of(&|(seconds, _)| *seconds);
+                object["planned_seconds"] = json!(plan.seconds);
+                object["strategy"] = json!(plan.strategy.name());
+                object["segment_steps"] = json!(plan.segment_steps);
+                object["memory_slots"] = json!(plan.memory_slots);
+                object["disk_slots"] = json!(plan.disk_slots);
+                object["recompute_factor"] = json!(plan.recompute_factor);
+                object["reversal_memory_bytes"] = json!(plan.peak_memory_bytes);
+                object["bytes_written"] = of(&|(_, log)| log.bytes_written as f64);
+                object["seconds_waited"] = of(&|(_, log)| log.seconds_waited);
+                object["seconds_snapshots"] = of(&|(_, log)| log.seconds_snapshots);
+                object["seconds_advance"] = of(&|(_, log)| log.seconds_advance);
+                object["recording_seconds"] = of(&|(_, log)| log.seconds_record);
+                object["pull_back_seconds"] = of(&|(_, log)| log.seconds_pull_back);
+            }
+        }
+    }
+}
+
+/// Half the sum of squares of the traces.
+fn functional(traces: &[f64], derivative: &mut [f64]) -> f64 {
+    derivative.copy_from_slice(traces);
+    0.5 * traces.iter().map(|p| p * p).sum::<f64>()
+}
+
+/// With a record of every step in memory.
+fn stored<T: Scalar>(acoustic: &Acoustic<T>, steps: usize, repetitions: usize) -> Result<Vec<[f64; 2]>, WaveError> {
+    let shot = shot(acoustic, steps).with_misfit(functional);
+    in_thread_pool(|| {
+        let (mut state, mut output) = (shot.new_state(), shot.new_output());
+        let mut adjoint = shot.new_adjoint();
+        let mut records: Vec<_> = (0..steps).map(|_| shot.new_record()).collect();
+        let mut run = || {
+            let began = Instant::now();
+            shot.start(&mut state);
+            shot.advance_recording(0..steps, &mut state, &mut records, Some(&mut output), &mut ())?;
+            let recorded = began.elapsed().as_secs_f64();
+            shot.turn(&state, &output, &mut adjoint)?;
+            shot.pull_back(0..steps, &records, &mut adjoint, &mut ())?;
+            std::hint::black_box(shot.gradient_vp(&adjoint));
+            Ok([recorded, began.elapsed().as_secs_f64() - recorded])
+        };
+        run()?;
+        (0..repetitions).map(|_| run()).collect()
+    })
+}
+
+/// By the schedule that suits the budget.
+fn planned<T: Scalar>(
+    acoustic: &Acoustic<T>,
+    steps: usize,
+    budget: &Reversal,
+    repetitions: usize,
+) -> Result<Planned, Failure> {
+    let shot = shot(acoustic, steps).with_misfit(functional);
+    let layout = acoustic.layout();
+    let timed = Timed {
+        shot: &shot,
+        steps,
+        output: shot.new_output(),
+        adjoint: shot.new_adjoint(),
+        record_bytes: record_bytes::<T>(layout),
+    };
+    let costs = time_parts(budget, timed, 0, misconfigured)?;
+    let plan = reversal::plan::<T>(budget, layout, steps, costs)?;
+    let mut workspace = Workspace::new(&shot, ());
+    workspace.reserve(&shot, plan.segment_steps);
+    let mut memory = MemoryStore::new(move || State::new(layout));
+    memory.reserve(plan.memory_slots);
+    let disk = (plan.disk_slots > 0)
+        .then(|| reversal::spill(&budget.scratch, "bench", 0, plan.disk_slots, workspace.state_mut()))
+        .transpose()
+        .map_err(|e| unwritable(chain(&e)))?;
+    let mut store = TieredStore::new(memory, disk.map(|disk| disk as Box<_>));
+    let (mut output, mut adjoint) = (shot.new_output(), shot.new_adjoint());
+    let mut run = || {
+        let began = Instant::now();
+        let schedule = plan.schedule();
+        let done = reverse(&shot, steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+        let (_, log) = done.map_err(|e| unwritable(chain(&e)))?;
+        std::hint::black_box(shot.gradient_vp(&adjoint));
+        Ok((began.elapsed().as_secs_f64(), log))
+    };
+    run()?;
+    let runs = (0..repetitions).map(|_| run()).collect::<Result<Vec<_>, Failure>>()?;
+    Ok(Planned { plan, runs })
+}

@@ -1,0 +1,149 @@
+//! How the gradients of a stage are computed: how many shots a rank does side by side, and the reversal of each, by measured
+//! costs.
+
+use treewave_cluster::Failure;
+use treewave_reversal::{MemoryLimit, ReversalPlan, StepCosts};
+use treewave_wave::{Crew, Layout, Scalar};
+
+use crate::config::Config;
+use crate::config::sections::Reversal;
+use crate::reversal::{self, UNIT_COSTS};
+use crate::study::unwritable;
+
+/// A stage whose gradients take less than so many seconds in all is not worth measuring ways to compute it.
+const WORTH_MEASURING_S: f64 = 20.0;
+/// Seconds per point and step of a gradient, about, for that judgement.
+const POINT_S: f64 = 4e-9;
+/// More shots side by side take more memory: they must save so much.
+const WORTH_MORE_SHOTS: f64 = 0.97;
+
+/// What there is to do, and with what.
+#[derive(Clone, Copy, Debug)]
+pub struct Job {
+    /// Steps of a shot.
+    pub steps: usize,
+    /// Shots of a gradient.
+    pub shots: usize,
+    /// Gradients, at most.
+    pub evaluations: usize,
+    /// Ranks.
+    pub ranks: usize,
+    /// Threads of the rank that has fewest.
+    pub threads: usize,
+}
+
+/// How a gradient is computed.
+#[derive(Clone, Debug)]
+pub struct GradientPlan {
+    /// The reversal of a shot.
+    pub reversal: ReversalPlan,
+    /// What its parts take, with so many shots side by side.
+    pub costs: StepCosts,
+    /// Shots that a rank does side by side.
+    pub shots_at_once: usize,
+    /// Seconds of a gradient.
+    pub seconds: f64,
+    /// What was compared.
+    pub weighed: Vec<Weighed>,
+}
+
+/// A way to compute a gradient, and what it takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weighed {
+    /// Shots that a rank does side by side.
+    pub shots_at_once: usize,
+    /// Strategy of the reversal.
+    pub strategy: &'static str,
+    /// Seconds of a gradient.
+    pub seconds: f64,
+}
+
+impl GradientPlan {
+    /// Finds the fastest way; `measure` gives the costs with so many shots side by side, each in its [share]. Unless the
+    /// seconds are asked for, nothing is measured where no choice depends on it, and the seconds mean nothing.
+    ///
+    /// # Errors
+    /// Code 2 for budgets that no schedule fits; those of measuring.
+    pub fn new<T: Scalar>(
+        config: &Config,
+        layout: &Layout,
+        job: Job,
+        with_seconds: bool,
+        measure: &mut dyn FnMut(usize, &Reversal) -> Result<StepCosts, Failure>,
+    ) -> Result<Self, Failure> {
+        let numbers = numbers_of_shots(config, layout, job);
+        let mut weighed = Vec::new();
+        let mut best: Option<GradientPlan> = None;
+        for &shots_at_once in &numbers {
+            let share = share(&config.reversal, shots_at_once);
+            let matters = with_seconds || numbers.len() > 1 || reversal::depends_on_costs(&share);
+            // Before anything is measured for it: it may not fit.
+            let fits = reversal::plan::<T>(&share, layout, job.steps, UNIT_COSTS);
+            let costs = match fits {
+                Err(_) if best.is_some() => continue,
+                Err(refusal) => return Err(refusal),
+                Ok(_) if matters => measure(shots_at_once, &share)?,
+                Ok(_) => UNIT_COSTS,
+            };
+            let plan = reversal::plan::<T>(&share, layout, job.steps, costs)?;
+            let rounds = job.shots.div_ceil(job.ranks * shots_at_once) as f64;
+            weighed.extend(plan.compared.iter().map(|(strategy, counts)| Weighed {
+                shots_at_once,
+                strategy: strategy.name(),
+                seconds: rounds * counts.cost(&costs.game()),
+            }));
+            let seconds = rounds * plan.seconds;
+            if best.as_ref().is_none_or(|best| seconds < WORTH_MORE_SHOTS * best.seconds) {
+                best = Some(GradientPlan { reversal: plan, costs, shots_at_once, seconds, weighed: Vec::new() });
+            }
+        }
+        let best = best.expect("the first number of shots gave a plan or an error");
+        Ok(GradientPlan { weighed, ..best })
+    }
+}
+
+/// The budgets of one of several shots that are done side by side.
+pub fn share(reversal: &Reversal, shots_at_once: usize) -> Reversal {
+    let n = shots_at_once as u64;
+    let memory = match reversal.memory {
+        MemoryLimit::Bytes(bytes) => MemoryLimit::Bytes(bytes / n),
+        // They are counted for each shot.
+        snapshots @ MemoryLimit::Snapshots(_) => snapshots,
+    };
+    Reversal { memory, disk_bytes: reversal.disk_bytes / n, ..reversal.clone() }
+}
+
+/// The crews of this rank of so many threads, which does so many shots side by side.
+///
+/// # Errors
+/// Code 5 if the threads cannot be started.
+pub fn crews(shots_at_once: usize, threads: usize) -> Result<Vec<Crew>, Failure> {
+    if shots_at_once == 1 { Ok(vec![Crew::CURRENT]) } else { crews_of_own(shots_at_once, threads) }
+}
+
+/// The same with threads of their own for a single shot, too.
+///
+/// # Errors
+/// As [`crews`].
+pub fn crews_of_own(shots_at_once: usize, threads: usize) -> Result<Vec<Crew>, Failure> {
+    let each = (threads / shots_at_once).max(1);
+    (0..shots_at_once).map(|_| Crew::of_threads(each).map_err(|e| unwritable(reversal::chain(&e)))).collect()
+}
+
+/// Numbers of shots side by side that are compared, the least first.
+fn numbers_of_shots(config: &Config, layout: &Layout, job: Job) -> Vec<usize> {
+    if let Some(number) = config.shots_at_once {
+        return vec![number];
+    }
+    // Snapshots that are counted take memory that nobody has limited.
+    let fixed = config.reversal.costs.is_some() || matches!(config.reversal.memory, MemoryLimit::Snapshots(_));
+    let threads = (job.ranks * job.threads) as f64;
+    let gradient_s = POINT_S * layout.points() as f64 * (job.steps * job.shots) as f64 / threads;
+    if fixed || gradient_s * (job.evaluations as f64) < WORTH_MEASURING_S {
+        return vec![1];
+    }
+    let most = job.threads.min(job.shots.div_ceil(job.ranks));
+    let doubled = std::iter::successors(Some(1), |n| Some(2 * n)).take_while(|&n| n < job.threads);
+    let shared_evenly = doubled.filter(|n| job.threads.is_multiple_of(*n)).chain([job.threads]);
+    shared_evenly.filter(|&n| n <= most).collect()
+}
