@@ -56,7 +56,8 @@ fn measure_on<T: Scalar>(
     acoustic: &Acoustic<T>,
     rank: usize,
 ) -> Result<StepCosts, Failure> {
-    let shot = experiment.shot(acoustic, experiment.shots[0]);
+    // What a step takes once the wave has come everywhere.
+    let shot = experiment.shot(acoustic, experiment.shots[0]).everywhere();
     let timed = Timed {
         steps: shot.steps(),
         output: shot.new_output(),

@@ -339,6 +339,9 @@ pub struct Bench {
     /// Time a gradient with every step in memory as well
     #[arg(long)]
     pub gradient: bool,
+    /// Compute the gradient's steps also where no wave can have arrived yet
+    #[arg(long, requires = "gradient")]
+    pub everywhere: bool,
     /// Time the gradient by the schedule that suits this memory for records and snapshots, e.g. "1.1 GB", instead
     #[arg(long, requires = "gradient", value_parser = bytes)]
     pub memory: Option<u64>,

@@ -91,7 +91,7 @@ pub struct Acoustic<T> {
     /// A row of zeros, which stands for memory variables outside the layer.
     zeros: Field<T>,
     /// How far a point depends on points one step before.
-    reach: usize,
+    pub(crate) reach: usize,
     pub(crate) tiling: Tiling,
 }
 

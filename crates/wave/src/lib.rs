@@ -3,6 +3,7 @@
 
 pub mod acoustic;
 pub mod field;
+mod front;
 pub mod layout;
 mod points;
 pub mod profile;

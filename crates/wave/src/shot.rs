@@ -8,6 +8,7 @@ use treewave_reversal::Evolution;
 
 use crate::acoustic::{Acoustic, Exchange, WaveError};
 use crate::field::Field;
+use crate::front::Front;
 use crate::points::Points;
 use crate::state::State;
 
@@ -66,6 +67,7 @@ pub struct AcousticShot<'a, T> {
     /// Power of two of the field's scale: physical = scaled · 2^exponent.
     exponent: i32,
     misfit: Option<Box<MisfitFunction<'a>>>,
+    front: Front,
 }
 
 /// Exponent `e` with `2^e` near a positive number; 0 for 0.
@@ -91,9 +93,11 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         let m = (acoustic.options.vp_max_m_per_s * acoustic.options.dt_s).powi(2);
         let peak = wavelet[..steps].iter().fold(0.0_f64, |peak, w| peak.max(w.abs()));
         let exponent = exponent_of(peak * per_volume * m);
+        let source = points(&[shot.source_m]);
         AcousticShot {
             acoustic,
-            source: points(&[shot.source_m]),
+            front: Front::of(&source, steps),
+            source,
             receivers: points(&shot.receivers_m),
             wavelet: wavelet[..steps].iter().map(|w| T::from_f64(scaled(w * per_volume, -exponent))).collect(),
             steps,
@@ -109,10 +113,16 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         self
     }
 
-    /// Bytes of the shot itself: the cells and weights of its points, what is taken from them, its wavelet.
+    /// The same shot, computed on the whole grid from the first step on, also where no wave can have arrived. The bits are the
+    /// same.
+    pub fn everywhere(self) -> Self {
+        AcousticShot { front: Front::everywhere(), ..self }
+    }
+
+    /// Bytes of the shot itself: the cells and weights of its points, what is taken from them, its wavelet, its front.
     pub fn bytes(&self) -> usize {
         let samples = self.taken_len(&self.source) + self.taken_len(&self.receivers) + self.wavelet.len();
-        self.source.bytes() + self.receivers.bytes() + samples * size_of::<T>()
+        self.source.bytes() + self.receivers.bytes() + samples * size_of::<T>() + Front::bytes(self.steps)
     }
 
     /// Number of steps.
@@ -217,7 +227,9 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
                 taken: output.as_deref_mut().map_or(&mut [], |output| &mut output.taken),
             };
             let records = records.as_deref_mut().map_or(&mut [][..], |all| &mut all[n - steps.start..][..levels]);
-            self.acoustic.advance(levels, state, records, exchange);
+            let reached = self.front.at(n, &self.acoustic.layout);
+            self.acoustic.advance(levels, state, records, exchange, &reached);
+            self.front.learn(n, levels, self.acoustic.reach, &state.now, &self.acoustic.layout);
             if let Some(output) = output.as_deref_mut() {
                 (0..levels).for_each(|level| self.sample(n + level, level, output));
             }

@@ -94,6 +94,18 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         unsafe { cells.write(Self::rows(lines, self.layout.cell([ix, iy, 0]), lines.cells, lines.n)) }
     }
 
+    /// Sets the rows of a tile in an array of the padded cells to zero.
+    ///
+    /// # Safety
+    /// Nobody else uses these rows meanwhile.
+    pub(super) unsafe fn clear_cells(&self, cells: &Shared<T>, Tile { planes, rows, .. }: &Tile) {
+        for (ix, iy) in planes.clone().flat_map(|ix| rows.clone().map(move |iy| (ix, iy))) {
+            let first = self.layout.cell([ix, iy, 0]);
+            // SAFETY: the caller promises.
+            unsafe { cells.write(first..first + self.layout.row) }.fill(T::ZERO);
+        }
+    }
+
     /// The same rows of a memory variable of the layer of axis z, to be written.
     ///
     /// # Safety

@@ -13,6 +13,7 @@ use treewave_kernels::Shared;
 
 use super::Acoustic;
 use crate::field::Field;
+use crate::front::Extent;
 use crate::points::Points;
 use crate::state::State;
 use crate::tiles::{MAX_LEVELS, Tile};
@@ -45,7 +46,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             let (now, later) = records.split_at_mut(levels.min(records.len()));
             let sources = &Points::none();
             let nothing = Exchange { sources, injected: &|_| None, receivers: None, taken: &mut [] };
-            self.advance(levels, state, now, nothing);
+            self.advance(levels, state, now, nothing, &Extent::all(&self.layout));
             records = later;
             done += levels;
         }
@@ -54,8 +55,15 @@ impl<T: Real + Send + Sync> Acoustic<T> {
     /// Some steps of the field: `now` becomes `p[n+levels]`, `before` the one before.
     ///
     /// With `records`, one per step, what `m` is multiplied with is written to them: `L p`, what the layer adds, and the
-    /// source, per padded cell.
-    pub(crate) fn advance(&self, levels: usize, state: &mut State<T>, records: &mut [Field<T>], exchange: Exchange<T>) {
+    /// source, per padded cell. Outside of `reached` the state is zero.
+    pub(crate) fn advance(
+        &self,
+        levels: usize,
+        state: &mut State<T>,
+        records: &mut [Field<T>],
+        exchange: Exchange<T>,
+        reached: &Extent,
+    ) {
         let (kernels, stencil) = (&self.kernels, &self.stencil);
         let shares = self.take_first(levels, &state.now, exchange);
         let State { now, before, psi, zeta } = &mut *state;
@@ -64,16 +72,24 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         let mut records = records.iter_mut();
         let records: [Option<Shared<T>>; MAX_LEVELS] =
             std::array::from_fn(|_| records.next().map(|record| Shared::new(record)));
+        let concerned: [Extent; MAX_LEVELS] =
+            std::array::from_fn(|level| reached.grown((level + 1) * self.reach, &self.layout));
         self.tiling.visit(levels, &|tile| {
             let Tile { level, planes, rows } = tile;
             let (field, new) = (&fields[level % 2], &fields[1 - level % 2]);
+            let record = records[*level].as_ref();
             // SAFETY: see the module.
             unsafe {
+                if !concerned[*level].meets(planes, rows) {
+                    if let Some(record) = record {
+                        self.clear_cells(record, tile);
+                    }
+                    return self.exchange(tile, &shares, new, record);
+                }
                 let (p, place) = (self.lines(field, planes, rows), (planes.start, rows.start));
                 let (m, next) = (self.m_from(place), self.field_mut(new, &p, place));
                 let ends = [self.ends_mut(&psi[2], &p, place), self.ends_mut(&zeta[2], &p, place)];
                 let sides = self.sides(tile, [0, 1].map(|axis| [&psi[axis], &zeta[axis], &zeta[axis]]));
-                let record = records[*level].as_ref();
                 match record {
                     Some(r) => {
                         let record = self.cells_mut(r, &p, place);

@@ -7,7 +7,7 @@ use treewave_cluster::Failure;
 use treewave_reversal::{
     Choice, Evolution, Log, MemoryLimit, MemoryStore, ReversalPlan, TieredStore, Workspace, reverse,
 };
-use treewave_wave::{Acoustic, Scalar, State, WaveError, in_thread_pool};
+use treewave_wave::{Acoustic, AcousticShot, Scalar, State, WaveError, in_thread_pool};
 
 use super::shot;
 use crate::calibration::{Timed, median, time_parts};
@@ -41,8 +41,13 @@ impl Gradient {
         arguments: &Bench,
     ) -> Result<Gradient, Failure> {
         let repetitions = arguments.repetitions.max(1);
+        // A new one for each gradient: how far its wave has come is not known yet.
+        let shot = || {
+            let shot = shot(acoustic, steps).with_misfit(functional);
+            if arguments.everywhere { shot.everywhere() } else { shot }
+        };
         match arguments.memory {
-            None => Ok(Gradient::Stored(stored(acoustic, steps, repetitions).map_err(misconfigured)?)),
+            None => Ok(Gradient::Stored(stored(&shot, repetitions).map_err(misconfigured)?)),
             Some(memory) => {
                 let budget = Reversal {
                     strategy: Choice::Auto,
@@ -53,7 +58,7 @@ impl Gradient {
                     blocks: None,
                     costs: None,
                 };
-                in_thread_pool(|| planned(acoustic, steps, &budget, repetitions))
+                in_thread_pool(|| planned(acoustic, &shot, &budget, repetitions))
                     .map(|planned| Gradient::Planned(Box::new(planned)))
             }
         }
@@ -97,13 +102,18 @@ fn functional(traces: &[f64], derivative: &mut [f64]) -> f64 {
 }
 
 /// With a record of every step in memory.
-fn stored<T: Scalar>(acoustic: &Acoustic<T>, steps: usize, repetitions: usize) -> Result<Vec<[f64; 2]>, WaveError> {
-    let shot = shot(acoustic, steps).with_misfit(functional);
+fn stored<'a, T: Scalar>(
+    new_shot: &(dyn Fn() -> AcousticShot<'a, T> + Sync),
+    repetitions: usize,
+) -> Result<Vec<[f64; 2]>, WaveError> {
     in_thread_pool(|| {
+        let shot = new_shot();
+        let steps = shot.steps();
         let (mut state, mut output) = (shot.new_state(), shot.new_output());
         let mut adjoint = shot.new_adjoint();
         let mut records: Vec<_> = (0..steps).map(|_| shot.new_record()).collect();
         let mut run = || {
+            let shot = new_shot();
             let began = Instant::now();
             shot.start(&mut state);
             shot.advance_recording(0..steps, &mut state, &mut records, Some(&mut output), &mut ())?;
@@ -119,14 +129,14 @@ fn stored<T: Scalar>(acoustic: &Acoustic<T>, steps: usize, repetitions: usize) -
 }
 
 /// By the schedule that suits the budget.
-fn planned<T: Scalar>(
+fn planned<'a, T: Scalar>(
     acoustic: &Acoustic<T>,
-    steps: usize,
+    new_shot: &(dyn Fn() -> AcousticShot<'a, T> + Sync),
     budget: &Reversal,
     repetitions: usize,
 ) -> Result<Planned, Failure> {
-    let shot = shot(acoustic, steps).with_misfit(functional);
-    let layout = acoustic.layout();
+    let (shot, layout) = (new_shot().everywhere(), acoustic.layout());
+    let steps = shot.steps();
     let timed = Timed {
         shot: &shot,
         steps,
@@ -147,6 +157,7 @@ fn planned<T: Scalar>(
     let mut store = TieredStore::new(memory, disk.map(|disk| disk as Box<_>));
     let (mut output, mut adjoint) = (shot.new_output(), shot.new_adjoint());
     let mut run = || {
+        let shot = new_shot();
         let began = Instant::now();
         let schedule = plan.schedule();
         let done = reverse(&shot, steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);

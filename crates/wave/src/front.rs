@@ -1,0 +1,123 @@
+//! How far a wave has come: steps are computed only where it can have arrived.
+//!
+//! Where nothing has arrived a field is zero, exactly: kernels set to zero what is below a threshold far below round-off, so
+//! the scheme's precursors, which run ahead of the wave by a reach per step, end a little before it. What was not zero
+//! spreads in a step by at most a reach. Leaving out the rest therefore changes no bit.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use treewave_core::Real;
+
+use crate::layout::Layout;
+use crate::points::Points;
+
+/// Some planes, and some rows of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub planes: Range<usize>,
+    pub rows: Range<usize>,
+}
+
+impl Extent {
+    /// The whole grid.
+    pub fn all(layout: &Layout) -> Self {
+        Extent { planes: 0..layout.n[0], rows: 0..layout.n[1] }
+    }
+
+    /// The least that has all points.
+    pub fn of<T: Real>(points: &Points<T>) -> Self {
+        let along = |axis: usize| {
+            let cells = || points.cells().iter().map(|cell| cell[axis]);
+            cells().min().unwrap_or(0)..cells().max().map_or(0, |last| last + 1)
+        };
+        Extent { planes: along(0), rows: along(1) }
+    }
+
+    /// What is up to `distance` away.
+    pub fn grown(&self, distance: usize, layout: &Layout) -> Self {
+        let grow = |range: &Range<usize>, n: usize| range.start.saturating_sub(distance)..(range.end + distance).min(n);
+        Extent { planes: grow(&self.planes, layout.n[0]), rows: grow(&self.rows, layout.n[1]) }
+    }
+
+    /// Whether some of these rows of these planes belong to it.
+    pub fn meets(&self, planes: &Range<usize>, rows: &Range<usize>) -> bool {
+        let meet = |a: &Range<usize>, b: &Range<usize>| a.start < b.end && b.start < a.end;
+        meet(&self.planes, planes) && meet(&self.rows, rows)
+    }
+
+    /// The least between `inner` and this that has all of a field that is not zero, where outside of this all is zero.
+    fn shrunk<T: Real>(self, inner: &Extent, field: &[T], layout: &Layout) -> Self {
+        let Extent { mut planes, mut rows } = self;
+        let silent = |planes: Range<usize>, rows: Range<usize>| {
+            planes.into_iter().all(|ix| {
+                let (first, last) = (layout.index([ix, rows.start, 0]), layout.index([ix, rows.end - 1, 0]));
+                // Without an early exit, the look at a row is a few vector instructions.
+                field[first..last + layout.n[2]]
+                    .chunks(1024)
+                    .all(|row| !row.iter().fold(false, |any, &x| any | (x != T::ZERO)))
+            })
+        };
+        while planes.start < inner.planes.start && silent(planes.start..planes.start + 1, rows.clone()) {
+            planes.start += 1;
+        }
+        while planes.end > inner.planes.end && silent(planes.end - 1..planes.end, rows.clone()) {
+            planes.end -= 1;
+        }
+        while rows.start < inner.rows.start && silent(planes.clone(), rows.start..rows.start + 1) {
+            rows.start += 1;
+        }
+        while rows.end > inner.rows.end && silent(planes.clone(), rows.end - 1..rows.end) {
+            rows.end -= 1;
+        }
+        Extent { planes, rows }
+    }
+}
+
+/// How far the wave of a shot has come after each step. It is learnt when the steps are made for the first time, and holds
+/// whenever they are made again.
+#[derive(Debug)]
+pub(crate) struct Front {
+    /// What has been reached up to step 0, 1, …
+    reached: Mutex<Vec<Extent>>,
+}
+
+impl Front {
+    /// Of a wave that begins at some points, for so many steps.
+    pub fn of<T: Real>(source: &Points<T>, steps: usize) -> Self {
+        let mut reached = Vec::with_capacity(steps + 1);
+        reached.push(Extent::of(source));
+        Front { reached: Mutex::new(reached) }
+    }
+
+    /// Of a wave that may be anywhere.
+    pub fn everywhere() -> Self {
+        Front { reached: Mutex::default() }
+    }
+
+    /// Bytes of what will be known after so many steps.
+    pub fn bytes(steps: usize) -> usize {
+        (steps + 1) * size_of::<Extent>()
+    }
+
+    /// What has been reached up to a step.
+    pub fn at(&self, step: usize, layout: &Layout) -> Extent {
+        self.reached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(step)
+            .cloned()
+            .unwrap_or_else(|| Extent::all(layout))
+    }
+
+    /// Looks at the field after `levels` steps from `step`, each of which spread by at most `reach`.
+    pub fn learn<T: Real>(&self, step: usize, levels: usize, reach: usize, field: &[T], layout: &Layout) {
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        if reached.len() != step + 1 {
+            return;
+        }
+        let inner = &reached[step];
+        let extent = inner.grown(levels * reach, layout).shrunk(inner, field, layout);
+        reached.extend(std::iter::repeat_n(extent, levels));
+    }
+}
