@@ -130,5 +130,8 @@ fn a_spilling_section_needs_the_memory_and_the_disk_that_were_planned() {
 
 #[test]
 fn a_cube_on_two_ranks_needs_the_memory_that_was_planned() {
-    assert_eq!(assert_gradient_keeps_to_its_plan(&Case::new(CUBE), layout(2, 1), &[]), 0);
+    let case = Case::new(CUBE);
+    for set in [&[][..], &["--set", "inversion.records=half"]] {
+        assert_eq!(assert_gradient_keeps_to_its_plan(&case, layout(2, 1), set), 0);
+    }
 }

@@ -4,7 +4,7 @@ use thiserror::Error;
 use treewave_cluster::{Cluster, Failure};
 use treewave_core::{Grid, Observer, ShotData, StopFlag, Survey};
 use treewave_reversal::{Log, MemoryStore, ReversalPlan, SnapshotStore, StoreError, TieredStore, Workspace, reverse};
-use treewave_wave::{Acoustic, AcousticOptions, AcousticShot, Adjoint, Crew, Path, Scalar, State, WaveError};
+use treewave_wave::{Acoustic, AcousticOptions, AcousticShot, Adjoint, Crew, Path, Scalar, Scratch, State, WaveError};
 
 use crate::misfit::Misfit;
 use crate::shots::{
@@ -178,7 +178,7 @@ impl<'a, T: Scalar> ShotRunner<'a, T> {
         inverse: &Inverse,
     ) -> Result<Self, ExperimentError> {
         let shot = experiment.shot(acoustic, experiment.shots[0]);
-        let mut workspace = Workspace::new(&shot, ());
+        let mut workspace = Workspace::new(&shot, Scratch::default());
         workspace.reserve(&shot, inverse.plan.segment_steps);
         let layout = acoustic.layout();
         let mut memory = MemoryStore::new(move || State::new(layout));

@@ -18,8 +18,10 @@ pub struct Lines<'a, T> {
     pub counts: [usize; 2],
     /// Distances in fields.
     pub strides: [usize; 2],
-    /// Distances in records and gradients.
+    /// Distances in gradients.
     pub cells: [usize; 2],
+    /// Distances in records.
+    pub record: [usize; 2],
     /// Distances in the memory variables of the layer of axis z.
     pub memory: [usize; 2],
     /// Distances in the memory variables of the layers of the axes x and y.
@@ -45,10 +47,16 @@ impl<T> Lines<'_, T> {
         assert!(holds(array, self.counts, self.strides, n), "rows lie in the field");
     }
 
-    /// Checks that an array of the padded cells holds `n` points of each row.
+    /// Checks that a gradient holds `n` points of each row.
     #[inline(always)]
     pub(crate) fn in_cells(&self, array: &[T], n: usize) {
-        assert!(holds(array, self.counts, self.cells, n), "rows lie in the record");
+        assert!(holds(array, self.counts, self.cells, n), "rows lie in the gradient");
+    }
+
+    /// Checks that a record holds `n` points of each row.
+    #[inline(always)]
+    pub(crate) fn in_record(&self, array: &[T], n: usize) {
+        assert!(holds(array, self.counts, self.record, n), "rows lie in the record");
     }
 
     /// Checks that a memory variable holds `n` points of each row.

@@ -124,7 +124,7 @@ impl<T: Real> SideRows<'_, '_, T> {
     #[inline(always)]
     fn add_to(&self, i: usize, other: usize) -> [*mut T; 3] {
         let place = self.offset(i, other, self.lines.strides);
-        let cell = self.offset(i, other, self.lines.cells);
+        let cell = self.offset(i, other, self.lines.record);
         let Arrays { m, next, record, .. } = self.arrays;
         [m.cast_mut().wrapping_offset(place), next.wrapping_offset(place), record.wrapping_offset(cell)]
     }

@@ -149,7 +149,7 @@ fn tiles<
     illumination: &mut [T],
 ) {
     const { assert!(LANES.is_multiple_of(V::LANES)) };
-    let Lines { counts: [planes, rows], strides, cells, n, .. } = now;
+    let Lines { counts: [planes, rows], strides, cells, record: recorded_at, n, .. } = now;
     let memory_strides = now.memory;
     assert!(n.is_multiple_of(LANES), "rows are whole vectors");
     for stride in [strides[0], if AXES == 2 { strides[1] } else { 1 }, 1] {
@@ -159,7 +159,8 @@ fn tiles<
     let apart = |distances: [usize; 2]| {
         (rows < 2 || n <= distances[1]) && (planes < 2 || rows.max(1) * distances[1].max(n) <= distances[0])
     };
-    assert!(apart(strides) && (WHAT == PLAIN || apart(cells)), "rows are apart");
+    assert!(apart(strides) && (WHAT != RECORD || apart(recorded_at)), "rows are apart");
+    assert!(WHAT != IMAGE || apart(cells), "rows are apart");
     now.in_field(m, n);
     now.in_field(next, n);
     let radius = if WHAT == IMAGE { D } else { R };
@@ -169,10 +170,10 @@ fn tiles<
         sides[axis].iter().for_each(|side| side.check(axis, &now, now.side_memory[axis]));
     }
     if WHAT == RECORD {
-        now.in_cells(record, n);
+        now.in_record(record, n);
     }
     if WHAT == IMAGE {
-        now.in_cells(recorded, n);
+        now.in_record(recorded, n);
         now.in_cells(gradient, n);
         now.in_cells(illumination, n);
     }
@@ -190,18 +191,19 @@ fn tiles<
     while x < planes {
         let at_once = if x + P <= planes { P } else { 1 };
         for y in 0..rows {
-            let at = pointers.at(x * strides[0] + y * strides[1], x * cells[0] + y * cells[1]);
+            let of = |distances: [usize; 2]| x * distances[0] + y * distances[1];
+            let at = pointers.at(of(strides), of(cells), of(recorded_at));
             // SAFETY: by the assertions above, all arrays hold row `y` of the planes `x..x + at_once`; the field holds `R`
             // neighbours on each side too; `V::LANES` divides `n`; the ends were checked. The functions of this module are
             // compiled for, and put into a table of, a path with the instructions of `V`.
             unsafe {
                 if at_once == P {
-                    planes_at_once::<T, V, R, AXES, FMA, WHAT, P>(stencil, at, strides, cells, n);
+                    planes_at_once::<T, V, R, AXES, FMA, WHAT, P>(stencil, at, strides, cells, recorded_at, n);
                 } else {
-                    planes_at_once::<T, V, R, AXES, FMA, WHAT, 1>(stencil, at, strides, cells, n);
+                    planes_at_once::<T, V, R, AXES, FMA, WHAT, 1>(stencil, at, strides, cells, recorded_at, n);
                 }
                 for u in 0..at_once {
-                    let at = at.at(u * strides[0], u * cells[0]);
+                    let at = at.at(u * strides[0], u * cells[0], u * recorded_at[0]);
                     let own = (x + u) * memory_strides[0] + y * memory_strides[1];
                     let memory = memory.map(|memory| memory.wrapping_add(own));
                     if AXES == 2 && !ends.is_empty() {
@@ -246,22 +248,22 @@ struct Pointers<T> {
 }
 
 impl<T> Pointers<T> {
-    /// Another point: so many elements on in fields, and so many in records. Dangling pointers go on dangling.
+    /// Another point: so many elements on in fields, gradients and records. Dangling pointers go on dangling.
     #[inline(always)]
-    fn at(self, field: usize, cell: usize) -> Self {
+    fn at(self, field: usize, cell: usize, record: usize) -> Self {
         Pointers {
             now: self.now.wrapping_add(field),
             m: self.m.wrapping_add(field),
             next: self.next.wrapping_add(field),
-            record: self.record.wrapping_add(cell),
-            recorded: self.recorded.wrapping_add(cell),
+            record: self.record.wrapping_add(record),
+            recorded: self.recorded.wrapping_add(record),
             gradient: self.gradient.wrapping_add(cell),
             illumination: self.illumination.wrapping_add(cell),
         }
     }
 }
 
-/// The same row of `P` planes at once, `n` points of each; `cells` is the distance of planes in records.
+/// The same row of `P` planes at once, `n` points of each; after the distances in fields those in gradients and records.
 ///
 /// # Safety
 /// The processor has the instructions of `V`; `n` is a multiple of `V::LANES`; the arrays that the step needs hold these
@@ -280,6 +282,7 @@ unsafe fn planes_at_once<
     at: Pointers<T>,
     [x, y]: [usize; 2],
     [cells, next_cell]: [usize; 2],
+    [records, next_record]: [usize; 2],
     n: usize,
 ) {
     // SAFETY: every pointer is that of a point or of a neighbour that the caller promises, `V::LANES` of which follow.
@@ -289,7 +292,7 @@ unsafe fn planes_at_once<
         let cz: [V; R] = splats(&stencil.second[2][1..]);
         let c0 = V::splat(stencil.centre);
         for i in (0..n).step_by(V::LANES) {
-            let at = at.at(i, i);
+            let at = at.at(i, i, i);
             if AXES == 2 {
                 // The next row of what is read for the first time, and of what is written.
                 for u in 0..P {
@@ -297,10 +300,11 @@ unsafe fn planes_at_once<
                         prefetch(stream.wrapping_add(u * x + y));
                     }
                     if WHAT == RECORD {
-                        prefetch(at.record.wrapping_add(u * cells + next_cell));
+                        prefetch(at.record.wrapping_add(u * records + next_record));
                     }
                     if WHAT == IMAGE {
-                        for stream in [at.recorded, at.gradient.cast_const(), at.illumination.cast_const()] {
+                        prefetch(at.recorded.wrapping_add(u * records + next_record));
+                        for stream in [at.gradient.cast_const(), at.illumination.cast_const()] {
                             prefetch(stream.wrapping_add(u * cells + next_cell));
                         }
                     }
@@ -316,7 +320,7 @@ unsafe fn planes_at_once<
                 u => upper[u as usize - P],
             };
             for u in 0..P {
-                let (p, at) = (own[u], at.at(u * x, u * cells));
+                let (p, at) = (own[u], at.at(u * x, u * cells, u * records));
                 let mut w = c0.times(p);
                 for k in 0..R {
                     let d = k + 1;

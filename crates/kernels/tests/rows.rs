@@ -44,11 +44,12 @@ impl Case {
         Stencil::new(self.radius, if self.dims == 2 { &[0, 2] } else { &[0, 1, 2] }, SPACING_M)
     }
 
-    /// Records stand close together, memory variables have gaps of 3 between rows and of 5 more between planes.
+    /// Gradients stand close together, records have gaps of 16 between rows, memory variables of 3, and 5 more between planes.
     fn lines<'a, T>(&self, field: &'a [T]) -> Lines<'a, T> {
         let Case { counts, n, strides, start, .. } = *self;
         let memory = [counts[1] * (n + 3) + 5, n + 3];
-        Lines { field, start, counts, strides, cells: [counts[1] * n, n], memory, side_memory: [memory; 2], n }
+        let (cells, record) = ([counts[1] * n, n], [counts[1] * (n + 16), n + 16]);
+        Lines { field, start, counts, strides, cells, record, memory, side_memory: [memory; 2], n }
     }
 
     /// Planes and rows, with what stands before them in an array of given distances.
@@ -90,10 +91,10 @@ fn check<T: Simd>(case: &Case, path: Path, tolerance: f64) -> Vec<T> {
     let now = case.lines(&field);
     let (m, before) = (noise(len, 2), noise(len, 3));
     let (m_scalars, before_scalars) = (scalars::<T>(&m), scalars::<T>(&before));
-    let cells = case.len(now.cells);
-    let images: Vec<T> = scalars(&noise(cells, 4));
-    let recorded = noise(cells, 5);
-    let (mut next, mut record) = (before_scalars.clone(), vec![T::ZERO; cells]);
+    let records = case.len(now.record);
+    let images: Vec<T> = scalars(&noise(case.len(now.cells), 4));
+    let recorded = noise(records, 5);
+    let (mut next, mut record) = (before_scalars.clone(), vec![T::ZERO; records]);
     (kernels.record)(&stencil, &[], [None, None], now, &m_scalars, &mut next, [&mut [], &mut []], &mut record);
     let mut plain = before_scalars.clone();
     (kernels.step)(&stencil, &[], [None, None], now, &m_scalars, &mut plain, [&mut [], &mut []]);
@@ -117,7 +118,8 @@ fn check<T: Simd>(case: &Case, path: Path, tolerance: f64) -> Vec<T> {
 
     let mut touched = vec![false; len];
     let places = case.rows(case.strides).flat_map(|row| row..row + case.n);
-    for (place, cell) in places.zip(case.rows(now.cells).flat_map(|row| row..row + case.n)) {
+    let cells = |distances: [usize; 2]| case.rows(distances).flat_map(|row| row..row + case.n);
+    for ((place, cell), kept) in places.zip(cells(now.cells)).zip(cells(now.record)) {
         touched[place] = true;
         let (p, w) = (case.field[case.start + place], case.laplacian(place));
         let close = |found: T, expected: f64, what: &str| {
@@ -125,9 +127,9 @@ fn check<T: Simd>(case: &Case, path: Path, tolerance: f64) -> Vec<T> {
             assert!(error <= tolerance, "{what}: {dims}-D, radius {r}, cell {cell}", dims = case.dims, r = case.radius);
         };
         close(next[place], 2.0 * p - before[place] + m[place] * w, "step");
-        close(record[cell], w, "record");
-        close(gradient[cell], images[cell].value() + p * recorded[cell], "gradient");
-        close(illumination[cell], images[cell].value() + recorded[cell].powi(2), "illumination");
+        close(record[kept], w, "record");
+        close(gradient[cell], images[cell].value() + p * recorded[kept], "gradient");
+        close(illumination[cell], images[cell].value() + recorded[kept].powi(2), "illumination");
     }
     let between = (0..len).filter(|&place| !touched[place]);
     between.for_each(|place| assert!(next[place] == before_scalars[place], "what stands between rows is not touched"));
@@ -191,8 +193,18 @@ fn arrays_that_are_too_short_are_refused_on_every_path() {
                 let (m, mut next, mut record) = (vec![0.0; len], vec![0.0; len], vec![0.0; cells]);
                 (kernels.record)(&stencil, &[], [None, None], whole, &m, &mut next, [&mut [], &mut []], &mut record);
             };
+            let kept = case.len(whole.record);
+            assert!(!refused(|| record(kept)) && refused(|| record(kept - 1)));
+            let image = |recorded: usize, cells: usize| {
+                let (m, mut next, recorded) = (vec![0.0; len], vec![0.0; len], vec![0.0; recorded]);
+                let (mut image, none) = (vec![0.0; cells], [&mut [][..], &mut []]);
+                let mut other = image.clone();
+                let images = (&mut image, &mut other);
+                (kernels.image)(&stencil, &[], [None, None], whole, &m, &mut next, none, &recorded, images.0, images.1);
+            };
             let cells = case.len(whole.cells);
-            assert!(!refused(|| record(cells)) && refused(|| record(cells - 1)));
+            assert!(!refused(|| image(kept, cells)));
+            assert!(refused(|| image(kept - 1, cells)) && refused(|| image(kept, cells - 1)));
             // A layer of three cells on each side of sixteen along x; the lines begin at plane 2 and row 1.
             let side = |memory: usize, coefficients: usize, zeros: usize| {
                 let (mut arrays, a) = ([0; 3].map(|_| vec![0.0; memory]), vec![0.1; coefficients]);

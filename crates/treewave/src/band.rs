@@ -6,7 +6,7 @@ use treewave_core::wavelet::ricker;
 use treewave_core::{Grid, Survey};
 use treewave_storage::read_array;
 use treewave_wave::time::stable_dt_s;
-use treewave_wave::{AcousticOptions, Boundary, Parallelism, Top};
+use treewave_wave::{AcousticOptions, Boundary, Parallelism, RecordForm, Top};
 
 use crate::config::sections::{Synthetic, TimeStep, WaveletSource};
 use crate::config::{Config, keys};
@@ -112,6 +112,7 @@ impl Band {
             frequency_hz: dominant_hz,
             parallelism: Parallelism::Threads,
             tile: None,
+            records: RecordForm { half: config.records == keys::Records::Half, skipped_cells: 0 },
         };
         let survey = Survey { samples: survey.samples + lead_samples, ..survey.clone() };
         Ok(Band { low_pass, lead_samples, survey, wavelet, steps_per_sample, options, highest_hz })

@@ -9,7 +9,7 @@ use treewave_reversal::{Evolution, MemoryLimit, Slot, Snapshot, StepCosts, Store
 use treewave_wave::{Acoustic, Crew, Scalar};
 
 use crate::config::sections::Reversal;
-use crate::reversal::{chain, record_bytes, spill};
+use crate::reversal::{chain, spill};
 use crate::study::{misconfigured, unwritable};
 
 /// A part is repeated until it takes so long: a single step can be shorter than what disturbs a clock.
@@ -62,7 +62,7 @@ fn measure_on<T: Scalar>(
         steps: shot.steps(),
         output: shot.new_output(),
         adjoint: shot.new_adjoint(),
-        record_bytes: record_bytes::<T>(acoustic.layout()),
+        record_bytes: experiment.options.records.bytes::<T>(acoustic.layout()),
         shot: &shot,
     };
     time_parts(reversal, timed, rank, |e| wave_failure(experiment.shots[0], &e))
@@ -93,7 +93,7 @@ pub fn time_parts<E>(
     failed: impl Fn(E::Error) -> Failure,
 ) -> Result<StepCosts, Failure>
 where
-    E: Evolution<Work = (), State: 'static>,
+    E: Evolution<Work: Default, State: 'static>,
 {
     let shot = timed.shot;
     let steps = timed_steps(reversal, timed.record_bytes);
@@ -117,16 +117,16 @@ fn timed_steps(reversal: &Reversal, record_bytes: u64) -> usize {
 }
 
 /// Seconds per step forward, recorded, and back.
-fn step_seconds<E: Evolution<Work = ()>>(timed: Timed<E>, steps: usize) -> Result<[f64; 3], E::Error> {
+fn step_seconds<E: Evolution<Work: Default>>(timed: Timed<E>, steps: usize) -> Result<[f64; 3], E::Error> {
     let Timed { shot, mut output, mut adjoint, .. } = timed;
     let steps = steps.min(timed.steps);
-    let mut state = shot.new_state();
+    let (mut state, mut work) = (shot.new_state(), E::Work::default());
     let mut records: Vec<_> = (0..steps).map(|_| shot.new_record()).collect();
     shot.start(&mut state);
     let mut run = |part: usize| match part {
-        0 => shot.advance(0..steps, &mut state, None, &mut ()),
-        1 => shot.advance_recording(0..steps, &mut state, &mut records, Some(&mut output), &mut ()),
-        _ => shot.pull_back(0..steps, &records, &mut adjoint, &mut ()),
+        0 => shot.advance(0..steps, &mut state, None, &mut work),
+        1 => shot.advance_recording(0..steps, &mut state, &mut records, Some(&mut output), &mut work),
+        _ => shot.pull_back(0..steps, &records, &mut adjoint, &mut work),
     };
     let began = Instant::now();
     let mut rounds: [Vec<f64>; 3] = Default::default();

@@ -339,6 +339,9 @@ pub struct Bench {
     /// Time a gradient with every step in memory as well
     #[arg(long)]
     pub gradient: bool,
+    /// Keep the gradient's records as they are, or in 16 bits per cell
+    #[arg(long, requires = "gradient", default_value = "full", value_parser = ["full", "half"])]
+    pub records: String,
     /// Compute the gradient's steps also where no wave can have arrived yet
     #[arg(long, requires = "gradient")]
     pub everywhere: bool,

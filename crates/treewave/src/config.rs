@@ -76,6 +76,8 @@ pub struct Config {
     pub misfit: keys::MisfitKind,
     /// How the wavefield history is visited backwards.
     pub reversal: Reversal,
+    /// How records are kept.
+    pub records: keys::Records,
     /// What is inverted for, and how.
     pub optimizer: Optimizer,
     /// Treatment of the gradient.

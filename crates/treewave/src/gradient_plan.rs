@@ -3,7 +3,7 @@
 
 use treewave_cluster::Failure;
 use treewave_reversal::{MemoryLimit, ReversalPlan, StepCosts};
-use treewave_wave::{Crew, Layout, Scalar};
+use treewave_wave::{Crew, Layout, RecordForm, Scalar, TileShape};
 
 use crate::config::Config;
 use crate::config::sections::Reversal;
@@ -41,6 +41,8 @@ pub struct GradientPlan {
     pub costs: StepCosts,
     /// Shots that a rank does side by side.
     pub shots_at_once: usize,
+    /// How steps are cut into tiles, where the equation has a choice.
+    pub tile: Option<TileShape>,
     /// Seconds of a gradient.
     pub seconds: f64,
     /// What was compared.
@@ -52,6 +54,8 @@ pub struct GradientPlan {
 pub struct Weighed {
     /// Shots that a rank does side by side.
     pub shots_at_once: usize,
+    /// How steps are cut into tiles, where the equation has a choice.
+    pub tile: Option<TileShape>,
     /// Strategy of the reversal.
     pub strategy: &'static str,
     /// Seconds of a gradient.
@@ -59,7 +63,7 @@ pub struct Weighed {
 }
 
 impl GradientPlan {
-    /// Finds the fastest way; `measure` gives the costs with so many shots side by side, each in its [share]. Unless the
+    /// Finds the fastest way; `measure` gives the costs with so many shots side by side, each in its [share], and some tiles. Unless the
     /// seconds are asked for, nothing is measured where no choice depends on it, and the seconds mean nothing.
     ///
     /// # Errors
@@ -67,37 +71,41 @@ impl GradientPlan {
     pub fn new<T: Scalar>(
         config: &Config,
         layout: &Layout,
+        records: RecordForm,
         job: Job,
         with_seconds: bool,
-        measure: &mut dyn FnMut(usize, &Reversal) -> Result<StepCosts, Failure>,
+        measure: &mut dyn FnMut(usize, TileShape, &Reversal) -> Result<StepCosts, Failure>,
     ) -> Result<Self, Failure> {
-        let numbers = numbers_of_shots(config, layout, job);
+        let likely_and_other = TileShape::candidates(layout, size_of::<T>());
+        let ways = ways(config, layout, job, likely_and_other);
         let mut weighed = Vec::new();
         let mut best: Option<GradientPlan> = None;
-        for &shots_at_once in &numbers {
+        for &(shots_at_once, shape) in &ways {
+            let tile = Some(shape);
             let share = share(&config.reversal, shots_at_once);
-            let matters = with_seconds || numbers.len() > 1 || reversal::depends_on_costs(&share);
+            let matters = with_seconds || ways.len() > 1 || reversal::depends_on_costs(&share);
             // Before anything is measured for it: it may not fit.
-            let fits = reversal::plan::<T>(&share, layout, job.steps, UNIT_COSTS);
+            let fits = reversal::plan::<T>(&share, layout, records, job.steps, UNIT_COSTS);
             let costs = match fits {
                 Err(_) if best.is_some() => continue,
                 Err(refusal) => return Err(refusal),
-                Ok(_) if matters => measure(shots_at_once, &share)?,
+                Ok(_) if matters => measure(shots_at_once, shape, &share)?,
                 Ok(_) => UNIT_COSTS,
             };
-            let plan = reversal::plan::<T>(&share, layout, job.steps, costs)?;
+            let plan = reversal::plan::<T>(&share, layout, records, job.steps, costs)?;
             let rounds = job.shots.div_ceil(job.ranks * shots_at_once) as f64;
             weighed.extend(plan.compared.iter().map(|(strategy, counts)| Weighed {
                 shots_at_once,
+                tile,
                 strategy: strategy.name(),
                 seconds: rounds * counts.cost(&costs.game()),
             }));
             let seconds = rounds * plan.seconds;
             if best.as_ref().is_none_or(|best| seconds < WORTH_MORE_SHOTS * best.seconds) {
-                best = Some(GradientPlan { reversal: plan, costs, shots_at_once, seconds, weighed: Vec::new() });
+                best = Some(GradientPlan { reversal: plan, costs, shots_at_once, tile, seconds, weighed: Vec::new() });
             }
         }
-        let best = best.expect("the first number of shots gave a plan or an error");
+        let best = best.expect("the first way gave a plan or an error");
         Ok(GradientPlan { weighed, ..best })
     }
 }
@@ -130,18 +138,21 @@ pub fn crews_of_own(shots_at_once: usize, threads: usize) -> Result<Vec<Crew>, F
     (0..shots_at_once).map(|_| Crew::of_threads(each).map_err(|e| unwritable(reversal::chain(&e)))).collect()
 }
 
-/// Numbers of shots side by side that are compared, the least first.
-fn numbers_of_shots(config: &Config, layout: &Layout, job: Job) -> Vec<usize> {
-    if let Some(number) = config.shots_at_once {
-        return vec![number];
-    }
+/// Numbers of shots side by side and tiles that are compared, the least shots and the likely best tiles first.
+fn ways(config: &Config, layout: &Layout, job: Job, tiles: [TileShape; 2]) -> Vec<(usize, TileShape)> {
     // Snapshots that are counted take memory that nobody has limited.
     let fixed = config.reversal.costs.is_some() || matches!(config.reversal.memory, MemoryLimit::Snapshots(_));
     let threads = (job.ranks * job.threads) as f64;
     let gradient_s = POINT_S * layout.points() as f64 * (job.steps * job.shots) as f64 / threads;
     if fixed || gradient_s * (job.evaluations as f64) < WORTH_MEASURING_S {
-        return vec![1];
+        return vec![(config.shots_at_once.unwrap_or(1), tiles[0])];
     }
+    let numbers = config.shots_at_once.map_or_else(|| numbers_of_shots(job), |number| vec![number]);
+    numbers.into_iter().flat_map(|shots| tiles.map(|tile| (shots, tile))).collect()
+}
+
+/// Numbers of shots that the threads of a rank can be shared among evenly.
+fn numbers_of_shots(job: Job) -> Vec<usize> {
     let most = job.threads.min(job.shots.div_ceil(job.ranks));
     let doubled = std::iter::successors(Some(1), |n| Some(2 * n)).take_while(|&n| n < job.threads);
     let shared_evenly = doubled.filter(|n| job.threads.is_multiple_of(*n)).chain([job.threads]);

@@ -1,12 +1,12 @@
 //! What a rank needs, in bytes: a model of what is allocated, part by part.
 
 use treewave_inversion::BATCH_BYTES;
-use treewave_wave::{Layout, Scalar};
+use treewave_wave::{Layout, RecordForm, Scalar};
 
 use crate::band::Band;
 use crate::config::sections::DataSource;
 use crate::gradient_plan::GradientPlan;
-use crate::reversal::{record_bytes, state_bytes};
+use crate::reversal::state_bytes;
 use crate::stage::layout;
 use crate::study::Study;
 
@@ -25,8 +25,10 @@ pub struct Memory {
     pub program: u64,
     /// What an inversion holds besides: the optimiser with its history, and the iterations made so far.
     pub inversion: u64,
-    /// Records, snapshots in memory, staging buffers of a gradient.
+    /// Records, snapshots in memory, staging buffers of a gradient of an inversion.
     pub reversal: u64,
+    /// The same of a gradient alone, which is wanted in every cell.
+    pub reversal_alone: u64,
     /// Working state, adjoint state, model and images on the padded grid.
     pub fields: u64,
     /// Sums over shots, and what a shot adds to them.
@@ -47,6 +49,8 @@ pub struct Needs<'a> {
     pub band: &'a Band,
     /// The plan of its gradients.
     pub plan: &'a GradientPlan,
+    /// Bytes of the reversal of a gradient of every cell.
+    pub reversal_alone: u64,
     /// Bytes of its largest shot, see [`treewave_wave::AcousticShot::bytes`].
     pub shot_bytes: usize,
     /// Number of ranks.
@@ -72,11 +76,13 @@ impl Memory {
         let shots = plan.shots_at_once as u64;
         // The adjoint state has room for one more memory variable of the axes x and y.
         let spare = scalar * (grid.memory_len(0) + grid.memory_len(1)) as u64;
+        let images = RecordForm::default().bytes::<T>(&grid);
         Memory {
             program: PROGRAM_BYTES + models * vector + cells,
             inversion: inversion(study, stage, models, vector) + cells,
             reversal: shots * plan.reversal.peak_memory_bytes,
-            fields: discrete_program::<T>(&grid, cells) + shots * (2 * state + spare + 2 * record_bytes::<T>(&grid)),
+            reversal_alone: shots * needs.reversal_alone,
+            fields: discrete_program::<T>(&grid, cells) + shots * (2 * state + spare + 2 * images),
             sums: 2 * 3 * vector + shots * adding.saturating_sub(turning),
             traces: shots * (turning + shot_bytes as u64),
             simulating: simulating::<T>(needs),
@@ -85,19 +91,20 @@ impl Memory {
 
     /// The memory of `treewave gradient`.
     pub fn of_gradient(&self) -> u64 {
-        self.peak(self.evaluating().max(self.simulating))
+        self.peak((self.reversal_alone + self.evaluating()).max(self.simulating))
     }
     /// The memory of `treewave invert`.
     pub fn of_inversion(&self) -> u64 {
-        self.peak((self.inversion + self.evaluating()).max(self.simulating))
+        self.peak((self.inversion + self.reversal + self.evaluating()).max(self.simulating))
     }
 
     fn peak(&self, arrays: u64) -> u64 {
         self.program + arrays + arrays / FREED_SHARE
     }
 
+    /// What evaluating takes apart from the reversal.
     fn evaluating(&self) -> u64 {
-        self.reversal + self.fields + self.sums + self.traces
+        self.fields + self.sums + self.traces
     }
 }
 

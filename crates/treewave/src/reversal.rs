@@ -5,7 +5,7 @@ use std::path::Path;
 use treewave_cluster::{Cluster, Failure};
 use treewave_reversal::{Choice, PlanError, PlanRequest, ReversalPlan, Snapshot, SnapshotStore, StepCosts, StoreError};
 use treewave_storage::{STAGING_STATES, SpillStore};
-use treewave_wave::{Layout, Path as SimdPath, Scalar, State};
+use treewave_wave::{Layout, Path as SimdPath, RecordForm, Scalar, State};
 
 use crate::config::sections::Reversal;
 use crate::known_costs::KnownCosts;
@@ -18,11 +18,6 @@ pub const UNIT_COSTS: StepCosts = StepCosts { advance: 1.0, record: 1.0, pull_ba
 /// Bytes of a state.
 pub fn state_bytes<T: Scalar>(layout: &Layout) -> u64 {
     (State::<T>::elements(layout) * size_of::<T>()) as u64
-}
-
-/// Bytes of a record.
-pub fn record_bytes<T: Scalar>(layout: &Layout) -> u64 {
-    (layout.cells() * size_of::<T>()) as u64
 }
 
 /// The store of spilled snapshots of a rank.
@@ -65,10 +60,11 @@ pub fn check_scratch(reversal: &Reversal) -> Result<(), Failure> {
 pub fn plan<T: Scalar>(
     reversal: &Reversal,
     layout: &Layout,
+    records: RecordForm,
     steps: usize,
     costs: StepCosts,
 ) -> Result<ReversalPlan, Failure> {
-    plan_bytes(reversal, state_bytes::<T>(layout), record_bytes::<T>(layout), steps, costs)
+    plan_bytes(reversal, state_bytes::<T>(layout), records.bytes::<T>(layout), steps, costs)
 }
 
 /// The same for states and records of so many bytes.

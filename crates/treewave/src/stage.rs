@@ -3,7 +3,7 @@
 use treewave_cluster::Failure;
 use treewave_inversion::{Evaluated, Experiment, ExperimentError, Inverse, Misfit, SpillFactory};
 use treewave_reversal::ReversalPlan;
-use treewave_wave::{Crew, Layout, Scalar, State};
+use treewave_wave::{Crew, Layout, Scalar, State, TileShape};
 
 use crate::band::Band;
 use crate::calibration::measure;
@@ -32,13 +32,20 @@ pub struct StageSetup<'a, T: Scalar> {
 }
 
 impl<'a, T: Scalar> StageSetup<'a, T> {
-    /// Sets a stage up: simulates synthetic data if they are not there yet, and plans the reversal.
+    /// Sets a stage up: simulates synthetic data if they are not there yet, and plans the reversal. The gradient of so many cells
+    /// from the top of the model is not needed.
     ///
     /// # Errors
     /// The same on all ranks: a configuration, data or environment that does not fit, or a request to stop.
-    pub fn new(study: &'a Study, session: &'a Session, stage: usize) -> Result<Self, ExperimentError> {
+    pub fn new(
+        study: &'a Study,
+        session: &'a Session,
+        stage: usize,
+        skipped_cells: usize,
+    ) -> Result<Self, ExperimentError> {
         session.cluster.agree(check_stage::<T>(study, stage))?;
-        let band = stage_band(study, stage)?;
+        let mut band = stage_band(study, stage)?;
+        band.options.records.skipped_cells = skipped_cells;
         let shots = picked_shots(study, stage)?;
         let simulation = session.simulation();
         session.progress.begin("observed data", study.survey.shots.len());
@@ -58,14 +65,17 @@ impl<'a, T: Scalar> StageSetup<'a, T> {
         let layout = layout(study, &band);
         let mut setup =
             StageSetup { study, session, band, shots, observed, plan: trivial_plan(), crews: Vec::new(), spill };
-        let experiment = setup.experiment();
-        let mut costs = |shots_at_once: usize, share: &Reversal| {
+        let mut experiment = setup.experiment();
+        let mut costs = |shots_at_once: usize, tile: TileShape, share: &Reversal| {
+            experiment.options.tile = Some(tile);
             let name = costs_name::<T>(&experiment, &layout, job, shots_at_once, cluster.ranks_on_node(), share);
             shared_costs(cluster, &KnownCosts::of_user(false), &name.to_string(), || {
                 measure(share, &experiment, &study.start, &crews(shots_at_once, session.threads)?, cluster.rank())
             })
         };
-        setup.plan = GradientPlan::new::<T>(&study.config, &layout, job, false, &mut costs)?;
+        let records = setup.band.options.records;
+        setup.plan = GradientPlan::new::<T>(&study.config, &layout, records, job, false, &mut costs)?;
+        setup.band.options.tile = setup.plan.tile;
         setup.crews = cluster.agree(crews(setup.plan.shots_at_once, session.threads))?;
         Ok(setup)
     }
@@ -135,7 +145,10 @@ pub fn costs_name<'a, T: Scalar>(
     let scalar = 8 * size_of::<T>();
     let boundary = options.boundary;
     CostsName {
-        equation: format!("acoustic of order {}, f{scalar}, {boundary:?}", options.space_order),
+        equation: format!(
+            "acoustic of order {}, f{scalar}, {boundary:?}, {:?}, {:?}",
+            options.space_order, options.records, options.tile
+        ),
         points: layout.n,
         simd: experiment.path,
         side_by_side: ranks_on_node * shots_at_once,
@@ -150,7 +163,7 @@ pub fn costs_name<'a, T: Scalar>(
 /// Code 2, naming the least budget that works.
 pub fn check_budget<T: Scalar>(study: &Study, band: &Band) -> Result<(), Failure> {
     let share = share(&study.config.reversal, study.config.shots_at_once.unwrap_or(1));
-    reversal::plan::<T>(&share, &layout(study, band), band.steps(), UNIT_COSTS).map(|_| ())
+    reversal::plan::<T>(&share, &layout(study, band), band.options.records, band.steps(), UNIT_COSTS).map(|_| ())
 }
 
 /// Refuses what would stop a run later on, before anything is computed or written.
@@ -181,7 +194,7 @@ fn picked_shots(study: &Study, stage: usize) -> Result<Vec<usize>, Failure> {
 fn trivial_plan() -> GradientPlan {
     let request = treewave_reversal::PlanRequest::new(1, 1, 1, u64::MAX);
     let reversal = ReversalPlan::new(&request).expect("one step fits any memory");
-    GradientPlan { reversal, costs: UNIT_COSTS, shots_at_once: 1, seconds: 0.0, weighed: Vec::new() }
+    GradientPlan { reversal, costs: UNIT_COSTS, shots_at_once: 1, tile: None, seconds: 0.0, weighed: Vec::new() }
 }
 
 impl Session {

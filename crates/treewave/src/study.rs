@@ -116,6 +116,13 @@ impl Study {
         self.truth.as_ref().ok_or_else(|| misconfigured("this needs [model] true = …, which is missing"))
     }
 
+    /// Cells along z from the top of the model that the inversion leaves alone at every position.
+    pub fn frozen_top(&self) -> usize {
+        let grid = self.grid();
+        let changes = self.frozen.iter().enumerate().filter(|(_, frozen)| !**frozen);
+        changes.map(|(i, _)| grid.cell(i)[2]).min().unwrap_or(0)
+    }
+
     fn check_bounds(&self) -> Result<(), Failure> {
         let [low, high] = self.bounds_m_per_s;
         let outside =

@@ -20,12 +20,12 @@ use rayon::prelude::*;
 use thiserror::Error;
 use treewave_core::{Grid, Real};
 use treewave_kernels::ends::BORDER;
-use treewave_kernels::layer::radius_beside;
 use treewave_kernels::{LayerEnd, MAX_RADIUS, RowKernels, Stencil};
 
 use crate::field::Field;
 use crate::layout::{Boundary, Layout, Top};
 use crate::profile::Profile;
+use crate::record::RecordForm;
 use crate::tiles::{Parallelism, TileShape, Tiling};
 use crate::time::stable_dt_s;
 
@@ -71,6 +71,8 @@ pub struct AcousticOptions {
     pub parallelism: Parallelism,
     /// Tiles of a sweep; `None` for those of [`TileShape::of`]. Results have the same bits whatever their shape.
     pub tile: Option<TileShape>,
+    /// How records are kept.
+    pub records: RecordForm,
 }
 
 /// The discrete program for one model: everything that a time step needs, shared by all shots.
@@ -136,8 +138,8 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             Profile::new(lo, hi, grid.spacing_m()[a], bound, options.frequency_hz, options.dt_s)
         });
         let ends = layer_ends(&layout, &profiles[2]);
-        let reach = radius.max(2 * radius_beside(radius));
-        let tile = options.tile.unwrap_or_else(|| TileShape::of(&layout, size_of::<T>(), reach));
+        let reach = layout.reach();
+        let tile = options.tile.unwrap_or_else(|| TileShape::of(&layout, size_of::<T>()));
         let tiling = Tiling::new(&layout, tile, reach, options.parallelism);
         let zeros = Field::zeros(layout.row);
         Ok(Acoustic {

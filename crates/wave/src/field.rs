@@ -27,7 +27,8 @@ impl<T: Real> Field<T> {
 }
 
 impl<T: Clone> Field<T> {
-    fn filled(len: usize, value: T) -> Self {
+    /// `len` times a value.
+    pub(crate) fn filled(len: usize, value: T) -> Self {
         let size = size_of::<T>();
         // Only floats have vector instructions; wider scalars stay where they are.
         let spare = if LINE.is_multiple_of(size) { LINE / size } else { 0 };

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use treewave_core::Grid;
 use treewave_kernels::ends::BORDER;
+use treewave_kernels::layer::radius_beside;
 use treewave_kernels::lines::{HALF, LANES};
 
 /// What is at the top of the model.
@@ -110,6 +111,10 @@ impl Layout {
     /// Elements of a field that stand before plane `ix = 0`.
     pub fn before(&self) -> usize {
         self.halo[0] * self.strides[0]
+    }
+    /// How far a point depends on points one step before.
+    pub fn reach(&self) -> usize {
+        self.radius.max(2 * radius_beside(self.radius))
     }
     /// The axes in use.
     pub fn axes(&self) -> &'static [usize] {

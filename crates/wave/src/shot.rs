@@ -10,6 +10,7 @@ use crate::acoustic::{Acoustic, Exchange, WaveError};
 use crate::field::Field;
 use crate::front::Front;
 use crate::points::Points;
+use crate::record::{Record, RecordForm, Scratch};
 use crate::state::State;
 
 /// Steps between two looks for a blow-up.
@@ -181,7 +182,7 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
     /// Runs all steps from rest.
     fn record_all(&self) -> Result<Traces<T>, WaveError> {
         let (mut state, mut output) = (State::new(&self.acoustic.layout), self.new_output());
-        self.run(0..self.steps, &mut state, None, Some(&mut output))?;
+        self.run(0..self.steps, &mut state, None, Some(&mut output), &mut Scratch::default())?;
         Ok(output)
     }
 
@@ -214,8 +215,9 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         &self,
         steps: Range<usize>,
         state: &mut State<T>,
-        mut records: Option<&mut [Field<T>]>,
+        mut records: Option<&mut [Record<T>]>,
         mut output: Option<&mut Traces<T>>,
+        scratch: &mut Scratch<T>,
     ) -> Result<(), WaveError> {
         let mut n = steps.start;
         while n < steps.end {
@@ -228,7 +230,7 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
             };
             let records = records.as_deref_mut().map_or(&mut [][..], |all| &mut all[n - steps.start..][..levels]);
             let reached = self.front.at(n, &self.acoustic.layout);
-            self.acoustic.advance(levels, state, records, exchange, &reached);
+            self.acoustic.advance(levels, state, records, exchange, &reached, scratch);
             self.front.learn(n, levels, self.acoustic.reach, &state.now, &self.acoustic.layout);
             if let Some(output) = output.as_deref_mut() {
                 (0..levels).for_each(|level| self.sample(n + level, level, output));
@@ -293,7 +295,13 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
     }
 
     /// One range of the adjoint loop.
-    pub(crate) fn run_back(&self, steps: Range<usize>, records: &[Field<T>], adjoint: &mut Adjoint<T>) {
+    pub(crate) fn run_back(
+        &self,
+        steps: Range<usize>,
+        records: &[Record<T>],
+        adjoint: &mut Adjoint<T>,
+        scratch: &mut Scratch<T>,
+    ) {
         let Adjoint { state, spare, gradient, illumination, wavelet, residual, taken, .. } = adjoint;
         let cells = self.source.cells().len();
         let mut end = steps.end;
@@ -306,7 +314,8 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
                 taken,
             };
             let records = &records[end - levels - steps.start..][..levels];
-            self.acoustic.step_back(levels, state, spare, records, (gradient, illumination), exchange);
+            let image = (&mut gradient[..], &mut illumination[..]);
+            self.acoustic.step_back(levels, state, spare, records, image, exchange, scratch);
             for level in 0..levels {
                 let taken = &taken[level * cells..][..cells];
                 self.source.gather(taken, &mut wavelet[end - 1 - level..][..1]);
@@ -358,17 +367,18 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         let dt2 = acoustic.options.dt_s * acoustic.options.dt_s;
         let (mut state, mut tangent) = (State::new(layout), State::new(layout));
         let mut output = self.new_output();
-        let mut records = [Field::zeros(layout.cells())];
+        let (mut records, mut scratch) = ([Record::new(RecordForm::default(), layout)], Scratch::default());
         for n in 0..self.steps {
             self.record(n, &tangent.now, &mut output);
-            self.run(n..n + 1, &mut state, Some(&mut records), None)?;
+            self.run(n..n + 1, &mut state, Some(&mut records), None, &mut scratch)?;
             acoustic.run_freely(1, &mut tangent, &mut []);
+            let record = records[0].whole().expect("this form keeps all");
             for (ix, iy) in (0..nx).flat_map(|ix| (0..ny).map(move |iy| (ix, iy))) {
                 let start = layout.index([ix, iy, 0]);
                 for iz in 0..nz {
                     let i = acoustic.grid.index(layout.model_cell([ix, iy, iz]));
                     let dm = T::from_f64(2.0 * acoustic.vp[i].value() * dvp[i] * dt2);
-                    tangent.now[start + iz] += dm * records[0][layout.cell([ix, iy, iz])];
+                    tangent.now[start + iz] += dm * record[layout.cell([ix, iy, iz])];
                 }
                 if layout.free_surface {
                     (1..=layout.radius).for_each(|k| tangent.now[start - k] = -tangent.now[start + k]);
@@ -382,17 +392,17 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
 
 impl<T: Real + Send + Sync + Pod> Evolution for AcousticShot<'_, T> {
     type State = State<T>;
-    type Record = Field<T>;
+    type Record = Record<T>;
     type Output = Traces<T>;
     type Adjoint = Adjoint<T>;
-    type Work = ();
+    type Work = Scratch<T>;
     type Error = WaveError;
 
     fn new_state(&self) -> State<T> {
         State::new(&self.acoustic.layout)
     }
-    fn new_record(&self) -> Field<T> {
-        Field::zeros(self.acoustic.layout.cells())
+    fn new_record(&self) -> Record<T> {
+        Record::new(self.acoustic.options.records, &self.acoustic.layout)
     }
     fn start(&self, state: &mut State<T>) {
         state.clear();
@@ -402,19 +412,19 @@ impl<T: Real + Send + Sync + Pod> Evolution for AcousticShot<'_, T> {
         steps: Range<usize>,
         state: &mut State<T>,
         output: Option<&mut Traces<T>>,
-        _: &mut (),
+        scratch: &mut Scratch<T>,
     ) -> Result<(), WaveError> {
-        self.run(steps, state, None, output)
+        self.run(steps, state, None, output, scratch)
     }
     fn advance_recording(
         &self,
         steps: Range<usize>,
         state: &mut State<T>,
-        records: &mut [Field<T>],
+        records: &mut [Record<T>],
         output: Option<&mut Traces<T>>,
-        _: &mut (),
+        scratch: &mut Scratch<T>,
     ) -> Result<(), WaveError> {
-        self.run(steps, state, Some(records), output)
+        self.run(steps, state, Some(records), output, scratch)
     }
     fn turn(&self, _: &State<T>, output: &Traces<T>, adjoint: &mut Adjoint<T>) -> Result<f64, WaveError> {
         let misfit = self.misfit.as_ref().expect("a gradient needs a misfit");
@@ -427,11 +437,11 @@ impl<T: Real + Send + Sync + Pod> Evolution for AcousticShot<'_, T> {
     fn pull_back(
         &self,
         steps: Range<usize>,
-        records: &[Field<T>],
+        records: &[Record<T>],
         adjoint: &mut Adjoint<T>,
-        _: &mut (),
+        scratch: &mut Scratch<T>,
     ) -> Result<(), WaveError> {
-        self.run_back(steps, records, adjoint);
+        self.run_back(steps, records, adjoint, scratch);
         Ok(())
     }
 }

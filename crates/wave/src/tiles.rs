@@ -52,10 +52,18 @@ impl TileShape {
     /// One step after the other, in blocks that stay in the second-level cache.
     pub const PLAIN: TileShape = TileShape { levels: 1, rows: 64 };
 
-    /// The shape for a grid, scalars of some bytes and a reach: in 2-D, where the arrays of a step do not stay in the cache,
+    /// What is worth trying on a grid with scalars of some bytes, the likely best first.
+    pub fn candidates(layout: &Layout, scalar: usize) -> [TileShape; 2] {
+        let likely = TileShape::of(layout, scalar);
+        let several =
+            if layout.dims == 3 { TileShape { levels: 2, rows: 32 } } else { TileShape { levels: 4, ..likely } };
+        [likely, if likely == TileShape::PLAIN { several } else { TileShape::PLAIN }]
+    }
+
+    /// The shape for a grid and scalars of some bytes: in 2-D, where the arrays of a step do not stay in the cache,
     /// as many levels as do. In 3-D a wavefront does not fit: what it saves at its front it reads again at its sides.
-    pub fn of(layout: &Layout, scalar: usize, reach: usize) -> TileShape {
-        let arrays = 3 * scalar;
+    pub fn of(layout: &Layout, scalar: usize) -> TileShape {
+        let (arrays, reach) = (3 * scalar, layout.reach());
         if layout.dims == 3 || arrays * layout.len <= 2 * CACHE {
             return TileShape::PLAIN;
         }
@@ -110,6 +118,12 @@ impl Tiling {
     /// Most levels of a group.
     pub fn levels(&self) -> usize {
         self.shape.levels
+    }
+
+    /// Most rows of a tile.
+    pub fn most_rows(&self) -> usize {
+        let last = self.shape.rows + (self.shape.levels - 1) * self.skew;
+        PLANES * last.min(self.n[1])
     }
 
     /// Calls `body` for every tile of a group of levels, each after those that it depends on.

@@ -4,7 +4,9 @@ use treewave_autodiff::{Dual, Var, gradient};
 use treewave_core::{Grid, Real, Shot, Wavelet};
 use treewave_kernels::{Path, RowKernels, Simd};
 use treewave_reversal::Evolution;
-use treewave_wave::{Acoustic, AcousticOptions, AcousticShot, Boundary, Parallelism, Top, time::stable_dt_s};
+use treewave_wave::{
+    Acoustic, AcousticOptions, AcousticShot, Boundary, Parallelism, RecordForm, Scratch, Top, time::stable_dt_s,
+};
 
 /// A small problem whose every part is active: layers on all sides, off-grid positions, a varying model.
 struct Case {
@@ -61,6 +63,7 @@ fn case(dims: usize, order: usize, top: Top) -> Case {
         frequency_hz: 25.0,
         parallelism: Parallelism::Serial,
         tile: None,
+        records: RecordForm::default(),
     };
     Case {
         grid,
@@ -90,10 +93,11 @@ impl Case {
         let shot = self.shot(acoustic, &self.wavelet).with_misfit(functional);
         let (mut state, mut output, mut adjoint) = (shot.new_state(), shot.new_output(), shot.new_adjoint());
         let mut records: Vec<_> = (0..self.steps).map(|_| shot.new_record()).collect();
+        let mut scratch = Scratch::default();
         shot.start(&mut state);
-        shot.advance_recording(0..self.steps, &mut state, &mut records, Some(&mut output), &mut ()).unwrap();
+        shot.advance_recording(0..self.steps, &mut state, &mut records, Some(&mut output), &mut scratch).unwrap();
         shot.turn(&state, &output, &mut adjoint).unwrap();
-        shot.pull_back(0..self.steps, &records, &mut adjoint, &mut ()).unwrap();
+        shot.pull_back(0..self.steps, &records, &mut adjoint, &mut scratch).unwrap();
         (shot.gradient_vp(&adjoint), shot.gradient_wavelet(&adjoint))
     }
     fn samples(&self) -> usize {

@@ -8,8 +8,8 @@ use treewave_cluster::Failure;
 use treewave_core::{Grid, Shot, Wavelet};
 use treewave_reversal::Evolution;
 use treewave_wave::{
-    Acoustic, AcousticOptions, AcousticShot, Boundary, Parallelism, Path, Scalar, TileShape, Top, WaveError,
-    in_thread_pool,
+    Acoustic, AcousticOptions, AcousticShot, Boundary, Parallelism, Path, RecordForm, Scalar, Scratch, TileShape, Top,
+    WaveError, in_thread_pool,
 };
 
 mod gradient;
@@ -99,18 +99,18 @@ fn measure<T: Scalar>(arguments: &Bench) -> Result<Measured, Failure> {
     let grid = Grid::new(&vec![n; dims], &vec![SPACING_M; dims], &vec![0.0; dims]).map_err(misconfigured)?;
     let rows = arguments.tile_rows.map_or(TileShape::PLAIN.rows, usize::from);
     let tile = arguments.tile_levels.map(|levels| TileShape { levels: levels.into(), rows });
-    let acoustic = acoustic::<T>(&grid, arguments.order as usize, tile).map_err(misconfigured)?;
+    let acoustic = acoustic::<T>(&grid, arguments, tile).map_err(misconfigured)?;
     let points = acoustic.layout().points() as f64;
     // Every point of the grid counts, and is computed.
     let run = |steps: usize| -> Result<f64, WaveError> {
         let shot = shot(&acoustic, steps).everywhere();
         in_thread_pool(|| {
-            let (mut state, mut output) = (shot.new_state(), shot.new_output());
+            let (mut state, mut output, mut work) = (shot.new_state(), shot.new_output(), Scratch::default());
             shot.start(&mut state);
             // The first step touches the memory for the first time.
-            shot.advance(0..1, &mut state, Some(&mut output), &mut ())?;
+            shot.advance(0..1, &mut state, Some(&mut output), &mut work)?;
             let began = Instant::now();
-            shot.advance(1..steps, &mut state, Some(&mut output), &mut ())?;
+            shot.advance(1..steps, &mut state, Some(&mut output), &mut work)?;
             Ok(began.elapsed().as_secs_f64() * steps as f64 / (steps - 1) as f64)
         })
     };
@@ -133,7 +133,8 @@ fn measure<T: Scalar>(arguments: &Bench) -> Result<Measured, Failure> {
 }
 
 /// The model of the peers' scripts: velocity growing with depth, a fast body in the middle.
-fn acoustic<T: Scalar>(grid: &Grid, order: usize, tile: Option<TileShape>) -> Result<Acoustic<T>, WaveError> {
+fn acoustic<T: Scalar>(grid: &Grid, arguments: &Bench, tile: Option<TileShape>) -> Result<Acoustic<T>, WaveError> {
+    let order = arguments.order as usize;
     let n = grid.shape()[2];
     let inside = |i: usize, n: usize| (n / 2 - n / 10..n / 2 + n / 10).contains(&i);
     let vp: Vec<T> = (0..grid.len())
@@ -152,6 +153,7 @@ fn acoustic<T: Scalar>(grid: &Grid, order: usize, tile: Option<TileShape>) -> Re
         frequency_hz: PEAK_HZ,
         parallelism: Parallelism::Threads,
         tile,
+        records: RecordForm { half: arguments.records == "half", skipped_cells: 0 },
     };
     let kernels = T::kernels(order / 2, grid.dims(), Path::detect());
     in_thread_pool(|| Acoustic::new(grid, &vp, options, kernels))

@@ -10,7 +10,7 @@ use treewave_autodiff::Dual;
 use treewave_cluster::Failure;
 use treewave_inversion::{ExperimentError, wave_failure};
 use treewave_reversal::{MemoryStore, TieredStore, Workspace, reverse};
-use treewave_wave::{Acoustic, AcousticShot, Crew, RowKernels, State, WaveError, in_thread_pool};
+use treewave_wave::{Acoustic, AcousticShot, Crew, RowKernels, Scratch, State, WaveError, in_thread_pool};
 
 use super::print_json;
 use crate::reversal::{chain, spill};
@@ -46,7 +46,7 @@ pub(super) struct Check {
 /// Those of the set-up; a blow-up.
 pub fn run(session: &Session, study: &Study, as_json: bool) -> Result<i32, ExperimentError> {
     let stage = study.config.stages.len() - 1;
-    let setup = StageSetup::<f64>::new(study, session, stage)?;
+    let setup = StageSetup::<f64>::new(study, session, stage, 0)?;
     let checks = if session.leads() { checks(session, study, &setup).map(Some) } else { Ok(None) };
     tell(session, checks, as_json)
 }
@@ -205,7 +205,7 @@ fn gradient(
     };
     let result = in_thread_pool(|| {
         let mut store = TieredStore::new(MemoryStore::new(move || State::new(layout)), disk.map(|d| d as _));
-        let mut workspace = Workspace::new(&shot, ());
+        let mut workspace = Workspace::new(&shot, Scratch::default());
         let (mut output, mut adjoint) = (shot.new_output(), shot.new_adjoint());
         let stop = || session.stop.requested();
         let schedule = plan.schedule();

@@ -24,7 +24,7 @@ pub fn run(session: &Session, study: &Study, to: Option<&Path>) -> Result<i32, E
 /// The gradient is that of the full band with all shots, or of the last stage.
 fn gradient<T: Scalar>(session: &Session, study: &Study, to: Option<&Path>) -> Result<i32, ExperimentError> {
     let stage = study.config.stages.len() - 1;
-    let setup = StageSetup::<T>::new(study, session, stage)?;
+    let setup = StageSetup::<T>::new(study, session, stage, 0)?;
     session.progress.begin("gradient", setup.shots.len());
     let result = setup.evaluate(study.start.vp_m_per_s())?;
     let file = to.map_or_else(|| study.config.run.output.join("gradient.h5"), Path::to_path_buf);

@@ -144,7 +144,7 @@ fn run_stage<T: Scalar>(
     record: &mut Record,
     from: Option<Point>,
 ) -> Result<Option<StopReason>, ExperimentError> {
-    let setup = StageSetup::<T>::new(study, session, stage)?;
+    let setup = StageSetup::<T>::new(study, session, stage, study.frozen_top())?;
     let options = &study.config.stages[stage];
     let band = options.lowpass_hz.map_or("full band".to_string(), |f| format!("below {f} Hz"));
     session.progress.line(&format!("stage {stage}: {band}, {}", plan_text(&setup.plan.reversal)));

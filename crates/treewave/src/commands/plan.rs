@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use treewave_cluster::{Failure, SoloCluster};
 use treewave_core::{Silent, StopFlag};
 use treewave_inversion::Experiment;
-use treewave_wave::{Crew, Path as SimdPath, Scalar};
+use treewave_wave::{Crew, Path as SimdPath, Scalar, TileShape};
 
 use super::{Outcome, print_json, with_precision};
 use crate::band::Band;
@@ -14,7 +14,7 @@ use crate::calibration::measure;
 use crate::cli::Common;
 use crate::config::keys::Equation;
 use crate::config::sections::Reversal;
-use crate::gradient_plan::{GradientPlan, Job, crews_of_own};
+use crate::gradient_plan::{GradientPlan, Job, Weighed, crews_of_own, share};
 use crate::known_costs::KnownCosts;
 use crate::memory::{Memory, Needs};
 use crate::report::{bytes_text, plan_text};
@@ -91,9 +91,12 @@ pub fn run(config: &Path, ranks: usize, measure_anew: bool, as_json: bool, commo
     for p in &stages {
         let band = p.lowpass_hz.map_or("full band".to_string(), |f| format!("below {f} Hz"));
         println!("\nstage {} ({band}, {} shots, {} steps)", p.stage, p.shots, p.steps);
-        let GradientPlan { reversal, costs, shots_at_once, weighed, seconds } = &p.gradient;
+        let GradientPlan { reversal, costs, shots_at_once, tile, weighed, seconds } = &p.gradient;
         let threads_each = (threads / shots_at_once).max(1);
         println!("  shots      {shots_at_once} at a time on a rank, each by {threads_each} threads");
+        if let Some(tile) = tile {
+            println!("  tiles      {}", tile_text(*tile));
+        }
         println!("  reversal   {}", plan_text(reversal));
         println!(
             "  spill      {} on disk at a time, {} written per shot",
@@ -120,10 +123,11 @@ pub fn run(config: &Path, ranks: usize, measure_anew: bool, as_json: bool, commo
             1e3 * costs.write,
             1e3 * costs.read
         );
-        let ways: Vec<String> = weighed
-            .iter()
-            .map(|w| format!("{} ({} at a time) {:.1} s", w.strategy, w.shots_at_once, w.seconds))
-            .collect();
+        let ways = weighed.iter().map(|w| {
+            let tile = w.tile.map_or(String::new(), |tile| format!(", {}", tile_text(tile)));
+            format!("{} ({} at a time{tile}) {:.1} s", w.strategy, w.shots_at_once, w.seconds)
+        });
+        let ways: Vec<String> = ways.collect();
         println!("  weighed    {}", ways.join(", "));
         println!("  gradient   {seconds:.1} s");
     }
@@ -139,8 +143,10 @@ pub fn run(config: &Path, ranks: usize, measure_anew: bool, as_json: bool, commo
 fn stage_json(p: &Planned) -> Value {
     let plan = &p.gradient.reversal;
     let weighed = p.gradient.weighed.iter();
-    let weighed =
-        weighed.map(|w| json!({"shots_at_once": w.shots_at_once, "strategy": w.strategy, "seconds": w.seconds}));
+    let weighed = weighed.map(|w| {
+        let Weighed { shots_at_once, tile, strategy, seconds } = w;
+        json!({"shots_at_once": shots_at_once, "tile": tile.map(tile_json), "strategy": strategy, "seconds": seconds})
+    });
     json!({
         "stage": p.stage,
         "shots": p.shots,
@@ -156,10 +162,19 @@ fn stage_json(p: &Planned) -> Value {
         "disk_bytes_per_rank": p.disk_bytes(),
         "shots_per_rank": p.shots_per_rank,
         "shots_at_once": p.gradient.shots_at_once,
+        "tile": p.gradient.tile.map(tile_json),
         "seconds_per_shot": plan.seconds,
         "seconds": p.gradient.seconds,
         "weighed": weighed.collect::<Vec<Value>>(),
     })
+}
+
+fn tile_text(tile: TileShape) -> String {
+    format!("{} steps together in tiles of {} rows", tile.levels, tile.rows)
+}
+
+fn tile_json(tile: TileShape) -> Value {
+    json!({"levels": tile.levels, "rows": tile.rows})
 }
 
 fn plan_stage<T: Scalar>(
@@ -168,12 +183,14 @@ fn plan_stage<T: Scalar>(
     [ranks, threads]: [usize; 2],
     known: &KnownCosts,
 ) -> Result<Planned, Failure> {
-    let band: Band = stage_band(study, stage)?;
+    let mut band: Band = stage_band(study, stage)?;
+    let every_cell = band.options.records;
+    band.options.records.skipped_cells = study.frozen_top();
     let shots = study.config.stages[stage].shots.pick(study.survey.shots.len());
     let shots = shots.map_err(|expected| misconfigured(format!("stage {stage}: shots: expected {expected}")))?;
     let (cluster, stop) = (SoloCluster::start()?, StopFlag::default());
     let config = &study.config;
-    let experiment = Experiment::<T> {
+    let mut experiment = Experiment::<T> {
         grid: study.grid(),
         survey: &band.survey,
         shots: &shots,
@@ -197,17 +214,22 @@ fn plan_stage<T: Scalar>(
         threads,
     };
     let layout = layout(study, &band);
-    let mut costs = |shots_at_once: usize, share: &Reversal| {
+    let mut costs = |shots_at_once: usize, tile: TileShape, share: &Reversal| {
+        experiment.options.tile = Some(tile);
         let name = costs_name::<T>(&experiment, &layout, job, shots_at_once, together, share).to_string();
         shared_costs(&cluster, known, &name, || {
             let crews = (0..together).map(|_| crews_of_own(shots_at_once, threads)).collect::<Result<Vec<_>, _>>()?;
             measure(share, &experiment, &study.start, &crews.into_iter().flatten().collect::<Vec<_>>(), 0)
         })
     };
-    let gradient = GradientPlan::new::<T>(config, &layout, job, true, &mut costs)?;
+    let gradient = GradientPlan::new::<T>(config, &layout, band.options.records, job, true, &mut costs)?;
+    let share = share(&config.reversal, gradient.shots_at_once);
+    let alone = reversal::plan::<T>(&share, &layout, every_cell, job.steps, gradient.costs);
+    let reversal_alone = alone.map_or(gradient.reversal.peak_memory_bytes, |plan| plan.peak_memory_bytes);
     let acoustic = experiment.acoustic(study.start.vp_m_per_s(), &Crew::CURRENT).map_err(misconfigured)?;
     let shot_bytes = shots.iter().map(|&shot| experiment.shot(&acoustic, shot).bytes()).max().unwrap_or(0);
-    let memory = Memory::new::<T>(&Needs { study, stage, band: &band, plan: &gradient, shot_bytes, ranks });
+    let needs = Needs { study, stage, band: &band, plan: &gradient, reversal_alone, shot_bytes, ranks };
+    let memory = Memory::new::<T>(&needs);
     let shots_per_rank = shots.len().div_ceil(ranks);
     let lowpass_hz = config.stages[stage].lowpass_hz;
     Ok(Planned { stage, shots: shots.len(), gradient, memory, shots_per_rank, lowpass_hz, steps: band.steps() })

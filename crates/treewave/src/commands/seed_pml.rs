@@ -96,6 +96,7 @@ pub(super) fn plan(study: &Study, ranks: usize) -> Result<Planned, Failure> {
         program: PROGRAM_BYTES + 8 * 4 * points,
         inversion: 0,
         reversal: plan.peak_memory_bytes,
+        reversal_alone: plan.peak_memory_bytes,
         // Working and adjoint state, the squared velocity of both models, the gradient.
         fields: 2 * state + 3 * field,
         // Results and their sums in three digits.
@@ -107,8 +108,9 @@ pub(super) fn plan(study: &Study, ranks: usize) -> Result<Planned, Failure> {
     let shots = setup.shots.len();
     let shots_per_rank = shots.div_ceil(ranks);
     let (strategy, seconds) = (plan.strategy.name(), shots_per_rank as f64 * plan.seconds);
-    let weighed = vec![Weighed { shots_at_once: 1, strategy, seconds }];
-    let gradient = GradientPlan { reversal: plan, costs, shots_at_once: 1, seconds, weighed };
+    let tile = None;
+    let weighed = vec![Weighed { shots_at_once: 1, tile, strategy, seconds }];
+    let gradient = GradientPlan { reversal: plan, costs, shots_at_once: 1, tile, seconds, weighed };
     Ok(Planned { stage: 0, shots, gradient, memory, shots_per_rank, lowpass_hz: None, steps: setup.steps() })
 }
 

@@ -12,7 +12,7 @@ pub use experiment::{
 };
 pub use inversion::{
     Bounds, Costs, Inversion, Mask, Misfit, MisfitKind, Optimizer, OptimizerKind, Output, Parallel, Parameter,
-    Precondition, Reversal, Stage, Strategy,
+    Precondition, Records, Reversal, Stage, Strategy,
 };
 
 use schemars::JsonSchema;

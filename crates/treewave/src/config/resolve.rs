@@ -64,6 +64,7 @@ pub(super) fn resolve(mut typed: FileConfig, around: &Surroundings, report: &mut
         data,
         misfit: typed.misfit.kind,
         reversal: reversal?,
+        records: typed.inversion.records,
         optimizer,
         precondition,
         stages,

@@ -8,10 +8,53 @@ use treewave_core::Real;
 use treewave_kernels::{Lines, Shared, SideLayer, Sides};
 
 use super::Acoustic;
+use crate::layout::Layout;
 use crate::tiles::Tile;
 
 /// Where rows begin: plane and row.
 type Place = (usize, usize);
+
+/// Rows of the padded cells: of the whole grid, or of a tile.
+pub(super) struct Cells<'a, 'b, T> {
+    pub array: &'b Shared<'a, T>,
+    /// Distances of neighbours along x and y.
+    pub strides: [usize; 2],
+    /// The first row in the array.
+    first: Place,
+}
+
+impl<'a, 'b, T> Cells<'a, 'b, T> {
+    /// An array of all padded cells.
+    pub fn of_grid(array: &'b Shared<'a, T>, layout: &Layout) -> Self {
+        Cells { array, strides: layout.cell_strides(), first: (0, 0) }
+    }
+
+    /// An array of the cells of a tile.
+    pub fn of_tile(array: &'b Shared<'a, T>, tile: &Tile, layout: &Layout) -> Self {
+        let strides = [tile.rows.len() * layout.row, layout.row];
+        Cells { array, strides, first: (tile.planes.start, tile.rows.start) }
+    }
+
+    /// Place of a padded cell.
+    pub fn place(&self, [ix, iy, iz]: [usize; 3]) -> usize {
+        (ix - self.first.0) * self.strides[0] + (iy - self.first.1) * self.strides[1] + iz
+    }
+
+    /// The rows of a tile, to be written.
+    ///
+    /// # Safety
+    /// While they are used, nobody else uses these planes of the array.
+    pub unsafe fn rows_mut(&self, lines: &Lines<T>, (ix, iy): Place) -> &'b mut [T] {
+        // SAFETY: the caller promises.
+        unsafe { self.array.write(rows(lines, self.place([ix, iy, 0]), self.strides, lines.n)) }
+    }
+}
+
+/// The elements of rows from `first` on in an array of some distances.
+fn rows<T>(lines: &Lines<T>, first: usize, distances: [usize; 2], n: usize) -> Range<usize> {
+    let last = |axis: usize| lines.counts[axis].saturating_sub(1) * distances[axis];
+    first..first + last(0) + last(1) + n
+}
 
 impl<T: Real + Send + Sync> Acoustic<T> {
     /// Some rows of some planes of a field, with all that a step reads around them.
@@ -37,6 +80,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             counts: [planes.len(), rows.len()],
             strides: layout.strides,
             cells: layout.cell_strides(),
+            record: layout.cell_strides(),
             memory: layout.memory_strides(2),
             side_memory: [0, 1].map(|axis| layout.memory_strides(axis)),
             n: layout.row,
@@ -70,10 +114,10 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         &self.m[self.layout.index([ix, iy, 0])..]
     }
 
-    /// The elements of rows from `first` on in an array of some distances.
-    fn rows(lines: &Lines<T>, first: usize, distances: [usize; 2], n: usize) -> Range<usize> {
-        let last = |axis: usize| lines.counts[axis].saturating_sub(1) * distances[axis];
-        first..first + last(0) + last(1) + n
+    /// The numbers of the rows of a tile in the padded grid.
+    pub(super) fn rows_of(&self, tile: &Tile) -> impl Iterator<Item = usize> + use<T> {
+        let (n, rows) = (self.layout.n[1], tile.rows.clone());
+        tile.planes.clone().flat_map(move |ix| rows.clone().map(move |iy| ix * n + iy))
     }
 
     /// The rows of a tile in a field, to be written.
@@ -82,28 +126,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
     /// While they are used, nobody else uses these planes, apart from what stands outside of the rows.
     pub(super) unsafe fn field_mut<'a>(&self, field: &'a Shared<T>, lines: &Lines<T>, (ix, iy): Place) -> &'a mut [T] {
         // SAFETY: the caller promises.
-        unsafe { field.write(Self::rows(lines, self.layout.index([ix, iy, 0]), lines.strides, lines.n)) }
-    }
-
-    /// The same rows of an array of the padded cells, to be written.
-    ///
-    /// # Safety
-    /// While they are used, nobody else uses these planes.
-    pub(super) unsafe fn cells_mut<'a>(&self, cells: &'a Shared<T>, lines: &Lines<T>, (ix, iy): Place) -> &'a mut [T] {
-        // SAFETY: the caller promises.
-        unsafe { cells.write(Self::rows(lines, self.layout.cell([ix, iy, 0]), lines.cells, lines.n)) }
-    }
-
-    /// Sets the rows of a tile in an array of the padded cells to zero.
-    ///
-    /// # Safety
-    /// Nobody else uses these rows meanwhile.
-    pub(super) unsafe fn clear_cells(&self, cells: &Shared<T>, Tile { planes, rows, .. }: &Tile) {
-        for (ix, iy) in planes.clone().flat_map(|ix| rows.clone().map(move |iy| (ix, iy))) {
-            let first = self.layout.cell([ix, iy, 0]);
-            // SAFETY: the caller promises.
-            unsafe { cells.write(first..first + self.layout.row) }.fill(T::ZERO);
-        }
+        unsafe { field.write(rows(lines, self.layout.index([ix, iy, 0]), lines.strides, lines.n)) }
     }
 
     /// The same rows of a memory variable of the layer of axis z, to be written.
@@ -113,6 +136,6 @@ impl<T: Real + Send + Sync> Acoustic<T> {
     pub(super) unsafe fn ends_mut<'a>(&self, all: &'a Shared<T>, lines: &Lines<T>, place: Place) -> &'a mut [T] {
         let (first, row) = (self.layout.memory_index(2, place), self.layout.end_row());
         // SAFETY: the caller promises.
-        unsafe { all.write(Self::rows(lines, first, lines.memory, row)) }
+        unsafe { all.write(rows(lines, first, lines.memory, row)) }
     }
 }

@@ -9,12 +9,14 @@
 #![allow(unsafe_code)]
 
 use treewave_core::Real;
-use treewave_kernels::Shared;
+use treewave_kernels::{Lines, Shared};
 
 use super::Acoustic;
+use super::parts::Cells;
 use crate::field::Field;
 use crate::front::Extent;
 use crate::points::Points;
+use crate::record::{Record, Scratch, SharedRecord};
 use crate::state::State;
 use crate::tiles::{MAX_LEVELS, Tile};
 
@@ -39,14 +41,14 @@ struct Shares<'a, 'b, T> {
 
 impl<T: Real + Send + Sync> Acoustic<T> {
     /// Some steps of the field without a source; `records` has one for each, or is empty.
-    pub fn run_freely(&self, steps: usize, state: &mut State<T>, records: &mut [Field<T>]) {
-        let (mut done, mut records) = (0, records);
+    pub fn run_freely(&self, steps: usize, state: &mut State<T>, records: &mut [Record<T>]) {
+        let (mut done, mut records, mut scratch) = (0, records, Scratch::default());
         while done < steps {
             let levels = self.tiling.levels().min(steps - done);
             let (now, later) = records.split_at_mut(levels.min(records.len()));
             let sources = &Points::none();
             let nothing = Exchange { sources, injected: &|_| None, receivers: None, taken: &mut [] };
-            self.advance(levels, state, now, nothing, &Extent::all(&self.layout));
+            self.advance(levels, state, now, nothing, &Extent::all(&self.layout), &mut scratch);
             records = later;
             done += levels;
         }
@@ -60,18 +62,20 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         &self,
         levels: usize,
         state: &mut State<T>,
-        records: &mut [Field<T>],
+        records: &mut [Record<T>],
         exchange: Exchange<T>,
         reached: &Extent,
+        scratch: &mut Scratch<T>,
     ) {
+        let scratch = self.room(records, scratch);
         let (kernels, stencil) = (&self.kernels, &self.stencil);
         let shares = self.take_first(levels, &state.now, exchange);
         let State { now, before, psi, zeta } = &mut *state;
         let fields = [Shared::new(now), Shared::new(before)];
         let (psi, zeta) = (psi.each_mut().map(|x| Shared::new(x)), zeta.each_mut().map(|x| Shared::new(x)));
         let mut records = records.iter_mut();
-        let records: [Option<Shared<T>>; MAX_LEVELS] =
-            std::array::from_fn(|_| records.next().map(|record| Shared::new(record)));
+        let records: [Option<SharedRecord<T>>; MAX_LEVELS] =
+            std::array::from_fn(|_| records.next().map(Record::shared));
         let concerned: [Extent; MAX_LEVELS] =
             std::array::from_fn(|level| reached.grown((level + 1) * self.reach, &self.layout));
         self.tiling.visit(levels, &|tile| {
@@ -82,22 +86,35 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             unsafe {
                 if !concerned[*level].meets(planes, rows) {
                     if let Some(record) = record {
-                        self.clear_cells(record, tile);
+                        self.rows_of(tile).for_each(|row| record.clear(row));
                     }
-                    return self.exchange(tile, &shares, new, record);
+                    // No source is there.
+                    return self.exchange(tile, &shares, new, None);
                 }
+                let packed = record.filter(|record| record.whole().is_none());
+                let mut room = packed.map(|_| scratch.tile());
+                let unpacked = room.as_mut().map(|room| Shared::new(room));
+                let cells = match &unpacked {
+                    Some(unpacked) => Some(Cells::of_tile(unpacked, tile, &self.layout)),
+                    None => record.and_then(SharedRecord::whole).map(|all| Cells::of_grid(all, &self.layout)),
+                };
                 let (p, place) = (self.lines(field, planes, rows), (planes.start, rows.start));
                 let (m, next) = (self.m_from(place), self.field_mut(new, &p, place));
                 let ends = [self.ends_mut(&psi[2], &p, place), self.ends_mut(&zeta[2], &p, place)];
                 let sides = self.sides(tile, [0, 1].map(|axis| [&psi[axis], &zeta[axis], &zeta[axis]]));
-                match record {
-                    Some(r) => {
-                        let record = self.cells_mut(r, &p, place);
-                        (kernels.record)(stencil, &self.ends, sides, p, m, next, ends, record);
+                match &cells {
+                    Some(cells) => {
+                        let p = Lines { record: cells.strides, ..p };
+                        (kernels.record)(stencil, &self.ends, sides, p, m, next, ends, cells.rows_mut(&p, place));
                     }
                     None => (kernels.step)(stencil, &self.ends, sides, p, m, next, ends),
                 }
-                self.exchange(tile, &shares, new, record);
+                self.exchange(tile, &shares, new, cells.as_ref());
+                if let (Some(packed), Some(unpacked)) = (packed, &unpacked) {
+                    let row = self.layout.row;
+                    let of_tile = unpacked.read(0..unpacked.len()).chunks_exact(row);
+                    self.rows_of(tile).zip(of_tile).for_each(|(row, from)| packed.pack(row, from));
+                }
             }
         });
         if levels % 2 == 1 {
@@ -114,10 +131,12 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         levels: usize,
         state: &mut State<T>,
         spare: &mut [Field<T>; 2],
-        records: &[Field<T>],
+        records: &[Record<T>],
         image: (&mut [T], &mut [T]),
         exchange: Exchange<T>,
+        scratch: &mut Scratch<T>,
     ) {
+        let scratch = self.room(records, scratch);
         let (kernels, stencil, layout) = (&self.kernels, &self.stencil, &self.layout);
         let shares = self.take_first(levels, &state.now, exchange);
         let State { now, before, psi: p, zeta: [z_x, z_y, z_z] } = &mut *state;
@@ -135,9 +154,20 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             unsafe {
                 let (v, place) = (self.lines(field, planes, rows), (planes.start, rows.start));
                 let (m, next) = (self.m_from(place), self.field_mut(new, &v, place));
-                let record = &records[levels - 1 - level][layout.cell([place.0, place.1, 0])..];
-                let (gradient, illumination) =
-                    (self.cells_mut(&gradient, &v, place), self.cells_mut(&illumination, &v, place));
+                let mut room = None;
+                let record = &records[levels - 1 - level];
+                let (record, distances) = match record.whole() {
+                    Some(all) => (&all[layout.cell([place.0, place.1, 0])..], layout.cell_strides()),
+                    None => {
+                        let room = room.insert(scratch.tile());
+                        let of_tile = room.chunks_exact_mut(layout.row);
+                        self.rows_of(tile).zip(of_tile).for_each(|(row, to)| record.unpack(row, to));
+                        (&room[..], [rows.len() * layout.row, layout.row])
+                    }
+                };
+                let v = Lines { record: distances, ..v };
+                let [gradient, illumination] =
+                    [&gradient, &illumination].map(|all| Cells::of_grid(all, layout).rows_mut(&v, place));
                 let ends = [self.ends_mut(&p[2], &v, place), self.ends_mut(&z_z, &v, place)];
                 let sides = self.sides(tile, [0, 1].map(|axis| [&p[axis], z[axis], old_z[axis]]));
                 (kernels.image)(stencil, &self.ends, sides, v, m, next, ends, record, gradient, illumination);
@@ -148,6 +178,14 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             std::mem::swap(&mut state.now, &mut state.before);
             spare.iter_mut().zip(&mut state.zeta).for_each(|(spare, z)| std::mem::swap(spare, z));
         }
+    }
+
+    /// Scratch with room for records that are packed, if there are such.
+    fn room<'s>(&self, records: &[Record<T>], scratch: &'s mut Scratch<T>) -> &'s Scratch<T> {
+        if records.iter().any(|record| record.whole().is_none()) {
+            scratch.reserve(self.tiling.most_rows() * self.layout.row);
+        }
+        scratch
     }
 
     /// Adds to a field, and to its mirror image: `field += m Σ weight · point`.
@@ -187,7 +225,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
     ///
     /// # Safety
     /// The rows of the tile are not used.
-    unsafe fn exchange(&self, tile: &Tile, shares: &Shares<T>, field: &Shared<T>, record: Option<&Shared<T>>) {
+    unsafe fn exchange(&self, tile: &Tile, shares: &Shares<T>, field: &Shared<T>, record: Option<&Cells<T>>) {
         let Tile { level, planes, rows } = tile;
         let layout = &self.layout;
         let stored =
@@ -208,10 +246,9 @@ impl<T: Real + Send + Sync> Acoustic<T> {
                 // SAFETY: the caller promises.
                 self.inject_cell(sources, cell, values, unsafe { field.write(part.clone()) }, part.start);
                 if let Some(record) = record {
-                    let place = layout.cell([ix, iy, iz]);
+                    let place = record.place([ix, iy, iz]);
                     // SAFETY: the caller promises.
-                    let record = unsafe { record.write(place..place + 1) };
-                    record[0] += sources.spread(cell, values);
+                    unsafe { record.array.write(place..place + 1)[0] += sources.spread(cell, values) };
                 }
             }
         }

@@ -7,7 +7,7 @@ use realfft::{RealFftPlanner, num_complex::Complex};
 use treewave_core::{Grid, Position, Real, Shot};
 use treewave_kernels::{Path, Simd};
 use treewave_reversal::Evolution;
-use treewave_wave::{Acoustic, AcousticOptions, AcousticShot, Boundary, Parallelism, State, Top};
+use treewave_wave::{Acoustic, AcousticOptions, AcousticShot, Boundary, Parallelism, RecordForm, Scratch, State, Top};
 
 /// A scalar that the propagator runs on, with vector kernels.
 pub trait Float: Simd + Pod + Send + Sync {}
@@ -28,6 +28,7 @@ pub fn options(order: usize, width: usize, top: Top, dt_s: f64, vp_max: f64, fre
         frequency_hz,
         parallelism: Parallelism::Serial,
         tile: None,
+        records: RecordForm::default(),
     }
 }
 
@@ -69,11 +70,11 @@ pub fn derivatives<T: Float>(shot: &AcousticShot<'_, T>, segment: usize) -> Deri
     let steps = shot.steps();
     let mut state = shot.new_state();
     let (mut output, mut adjoint) = (shot.new_output(), shot.new_adjoint());
-    let mut snapshots: Vec<State<T>> = Vec::new();
+    let (mut snapshots, mut scratch): (Vec<State<T>>, _) = (Vec::new(), Scratch::default());
     shot.start(&mut state);
     for first in (0..steps).step_by(segment) {
         snapshots.push(state.clone());
-        shot.advance(first..(first + segment).min(steps), &mut state, Some(&mut output), &mut ()).unwrap();
+        shot.advance(first..(first + segment).min(steps), &mut state, Some(&mut output), &mut scratch).unwrap();
     }
     let misfit = shot.turn(&state, &output, &mut adjoint).unwrap();
     let mut records: Vec<_> = (0..segment.min(steps)).map(|_| shot.new_record()).collect();
@@ -82,8 +83,8 @@ pub fn derivatives<T: Float>(shot: &AcousticShot<'_, T>, segment: usize) -> Deri
         let range = first..(first + segment).min(steps);
         let records = &mut records[..range.len()];
         state = snapshot;
-        shot.advance_recording(range.clone(), &mut state, records, None, &mut ()).unwrap();
-        shot.pull_back(range, records, &mut adjoint, &mut ()).unwrap();
+        shot.advance_recording(range.clone(), &mut state, records, None, &mut scratch).unwrap();
+        shot.pull_back(range, records, &mut adjoint, &mut scratch).unwrap();
     }
     Derivatives {
         misfit,

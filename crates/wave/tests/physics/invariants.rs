@@ -2,7 +2,7 @@
 
 use treewave_core::{Grid, Shot, Wavelet};
 use treewave_reversal::Evolution;
-use treewave_wave::{Acoustic, AcousticShot, Field, Layout, State, Top, time::stable_dt_s};
+use treewave_wave::{Acoustic, AcousticShot, Layout, Record, RecordForm, Scratch, State, Top, time::stable_dt_s};
 
 use crate::common::{acoustic, difference, grid, line_source, noise, norm, options, peak, relative_l2, traces};
 
@@ -17,7 +17,7 @@ fn shaken_box(order: usize, top: Top) -> (Acoustic<f64>, Vec<f64>, State<f64>) {
     let shot = Shot { source_m: [152.0, 0.0, 88.0], receivers_m: Vec::new() };
     let shot = AcousticShot::new(&acoustic, &shot, &wavelet, steps, 1);
     let mut state = shot.new_state();
-    shot.advance(0..steps, &mut state, None, &mut ()).unwrap();
+    shot.advance(0..steps, &mut state, None, &mut Scratch::default()).unwrap();
     drop(shot);
     let m = vp.iter().map(|v| (v * dt_s).powi(2)).collect();
     (acoustic, m, state)
@@ -35,12 +35,12 @@ fn the_leapfrog_conserves_its_energy_in_a_rigid_box() {
     for order in [2, 8, 16] {
         for top in [Top::Absorbing, Top::FreeSurface] {
             let (acoustic, m, mut state) = shaken_box(order, top);
-            let mut record = [Field::zeros(acoustic.layout().cells())];
+            let mut record = [Record::new(RecordForm::default(), acoustic.layout())];
             let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
             for _ in 0..1000 {
                 // ½ ‖p[n+1] − p[n]‖² / m − ½ ⟨p[n+1], L p[n]⟩: constant where L is symmetric.
                 acoustic.run_freely(1, &mut state, &mut record);
-                let laplacian = cells(&acoustic, &record[0], Layout::cell);
+                let laplacian = cells(&acoustic, record[0].whole().unwrap(), Layout::cell);
                 let (next, now) =
                     (cells(&acoustic, &state.now, Layout::index), cells(&acoustic, &state.before, Layout::index));
                 let energy: f64 =

@@ -2,7 +2,7 @@
 
 use treewave_core::{Grid, Shot, Wavelet};
 use treewave_reversal::Evolution;
-use treewave_wave::{Acoustic, AcousticShot, State, Top, time::stable_dt_s};
+use treewave_wave::{Acoustic, AcousticShot, Scratch, State, Top, time::stable_dt_s};
 
 use crate::common::{Float, acoustic, dataset, difference, noise, norm, options, peak, shared, traces};
 
@@ -102,7 +102,7 @@ fn long_run<T: Float>(grid: &Grid, vp: &[f64], top: Top, steps: usize) -> [f64; 
     let mut state: State<T> = shot.new_state();
     let mut found = [0.0_f64; 3];
     for n in 0..steps {
-        shot.advance(n..n + 1, &mut state, None, &mut ()).unwrap();
+        shot.advance(n..n + 1, &mut state, None, &mut Scratch::default()).unwrap();
         let now = peak(&state.now);
         found[0] = found[0].max(now);
         if n + 20_000 >= steps {
@@ -145,7 +145,7 @@ fn a_random_model_is_silent_after_2500_steps() {
         let mut state = shot.new_state();
         let mut most = 0.0_f64;
         for n in 0..steps {
-            shot.advance(n..n + 1, &mut state, None, &mut ()).unwrap();
+            shot.advance(n..n + 1, &mut state, None, &mut Scratch::default()).unwrap();
             if n % 4 == 0 {
                 most = most.max(norm(&shot.physical_field(&state)));
             }

@@ -2,7 +2,7 @@
 
 use treewave_core::{Shot, Wavelet, wavelet::ricker};
 use treewave_reversal::Evolution;
-use treewave_wave::{AcousticShot, Parallelism, Top, time::stable_dt_s};
+use treewave_wave::{AcousticShot, Parallelism, Scratch, Top, time::stable_dt_s};
 
 use crate::common::{
     Float, acoustic, dataset, derivatives, difference, dot, grid, half_squares, noise, norm, options, peak, relative,
@@ -105,7 +105,7 @@ fn a_two_layer_snapshot_equals_the_peers() {
     let shot = Shot { source_m: [2500.0, 0.0, 2500.0], receivers_m: Vec::new() };
     let shot = AcousticShot::new(&acoustic, &shot, &wavelet, samples - 1, 1);
     let mut state = shot.new_state();
-    shot.advance(0..samples - 1, &mut state, None, &mut ()).unwrap();
+    shot.advance(0..samples - 1, &mut state, None, &mut Scratch::default()).unwrap();
     let field = shot.physical_field(&state);
     let reference: Vec<f64> = (0..grid.len())
         .map(|i| {

@@ -3,9 +3,11 @@
 use rayon::ThreadPoolBuilder;
 use treewave_core::{Grid, Shot, Wavelet};
 use treewave_kernels::Path;
-use treewave_wave::{AcousticOptions, AcousticShot, Parallelism, TileShape, Top, time::stable_dt_s};
+use treewave_wave::{AcousticOptions, AcousticShot, Parallelism, RecordForm, TileShape, Top, time::stable_dt_s};
 
-use crate::common::{Derivatives, Float, acoustic_on, derivatives, difference, half_squares, noise, options, peak};
+use crate::common::{
+    Derivatives, Float, acoustic_on, derivatives, difference, half_squares, noise, norm, options, peak,
+};
 
 /// Traces, final field and gradient of a small shot with every part active.
 #[derive(Debug, PartialEq)]
@@ -22,20 +24,27 @@ struct How {
     path: Path,
     /// Also where no wave can have arrived.
     everywhere: bool,
+    records: RecordForm,
 }
 
 fn plainly(path: Path) -> How {
-    How { parallelism: Parallelism::Serial, tile: TileShape::PLAIN, path, everywhere: true }
+    let records = RecordForm::default();
+    How { parallelism: Parallelism::Serial, tile: TileShape::PLAIN, path, everywhere: true, records }
+}
+
+fn small_grid(dims: usize) -> Grid {
+    let shape: &[usize] = if dims == 2 { &[121, 53] } else { &[51, 22, 25] };
+    let spacing: &[f64] = if dims == 2 { &[10.0, 9.0] } else { &[10.0, 11.0, 9.0] };
+    Grid::new(shape, spacing, &[0.0; 3][..dims]).unwrap()
 }
 
 fn run<T: Float>(dims: usize, order: usize, top: Top, how: How) -> Results {
-    let How { parallelism, tile, path, everywhere } = how;
-    let shape: &[usize] = if dims == 2 { &[121, 53] } else { &[51, 22, 25] };
-    let spacing: &[f64] = if dims == 2 { &[10.0, 9.0] } else { &[10.0, 11.0, 9.0] };
-    let grid = Grid::new(shape, spacing, &[0.0; 3][..dims]).unwrap();
+    let How { parallelism, tile, path, everywhere, records } = how;
+    let grid = small_grid(dims);
     let vp: Vec<f64> = noise(21, grid.len()).iter().map(|x| 2000.0 + 300.0 * x).collect();
     let dt_s = 0.9 * stable_dt_s(&grid, order, 2300.0);
-    let options = AcousticOptions { parallelism, tile: Some(tile), ..options(order, 6, top, dt_s, 2300.0, 20.0) };
+    let options = options(order, 6, top, dt_s, 2300.0, 20.0);
+    let options = AcousticOptions { parallelism, tile: Some(tile), records, ..options };
     let acoustic = acoustic_on::<T>(&grid, &vp, options, path);
     let y = if dims == 2 { 0.0 } else { 121.0 };
     let receivers_m = (1..6).map(|i| [81.0 * i as f64, y, 30.0 * i as f64]).collect();
@@ -62,7 +71,7 @@ fn check_threads<T: Float>(name: &str) {
             for (threads, levels, rows) in [(2, 1, 64), (3, 1, 5), (1, 2, 16), (1, 5, 7), (2, 2, 9), (3, 3, 64)] {
                 let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let (parallelism, tile) = (Parallelism::Threads, TileShape { levels, rows });
-                let how = How { parallelism, tile, path: Path::detect(), everywhere: false };
+                let how = How { parallelism, tile, everywhere: false, ..plainly(Path::detect()) };
                 let found = pool.install(|| run::<T>(dims, order, top, how));
                 assert!(
                     found == serial,
@@ -77,6 +86,53 @@ fn check_threads<T: Float>(name: &str) {
 fn threads_tiles_and_leaving_out_what_is_silent_change_no_bit_of_traces_and_gradients() {
     check_threads::<f32>("f32");
     check_threads::<f64>("f64");
+}
+
+/// Records of another form change nothing but gradient and illumination, these no more than by rounding, or where they are
+/// not wanted; and the form's results have the same bits for any threads and tiles.
+fn check_records<T: Float>() {
+    let skipped_cells = 19;
+    for (dims, order, top) in [(2, 8, Top::Absorbing), (2, 4, Top::FreeSurface), (3, 4, Top::Absorbing)] {
+        let plain = plainly(Path::detect());
+        let full = run::<T>(dims, order, top, plain);
+        let pool = ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        for (half, skipped_cells) in [(true, 0), (false, skipped_cells), (true, skipped_cells)] {
+            let records = RecordForm { half, skipped_cells };
+            let found = run::<T>(dims, order, top, How { records, ..plain });
+            for (levels, rows) in [(1, 64), (3, 7)] {
+                let (parallelism, tile) = (Parallelism::Threads, TileShape { levels, rows });
+                let how = How { parallelism, tile, everywhere: false, records, ..plain };
+                let again = pool.install(|| run::<T>(dims, order, top, how));
+                assert!(again == found, "{dims}-D {records:?}: {tile:?} differ from plain steps");
+            }
+            assert_eq!((&found.traces, found.derivatives.misfit), (&full.traces, full.derivatives.misfit));
+            assert_eq!(found.derivatives.wavelet, full.derivatives.wavelet);
+            let (grid, layer) = (small_grid(dims), if top == Top::FreeSurface { 0 } else { 6 });
+            // Whole vectors of 16 cells are left out.
+            let left_out = if skipped_cells == 0 { 0 } else { (layer + skipped_cells) / 16 * 16 - layer };
+            let pairs = [
+                (&found.derivatives.vp, &full.derivatives.vp),
+                (&found.derivatives.illumination, &full.derivatives.illumination),
+            ];
+            for (found, full) in pairs {
+                let expected: Vec<f64> =
+                    (0..grid.len()).map(|i| if grid.cell(i)[2] < left_out { 0.0 } else { full[i] }).collect();
+                let error = norm(&difference(found, &expected)) / norm(&expected);
+                println!("{dims}-D {records:?}: {error:.1e} off");
+                assert!(
+                    if half { error > 0.0 && error < 1.0 / 2048.0 } else { error == 0.0 },
+                    "{records:?}: {error:e}"
+                );
+                assert!((0..grid.len()).all(|i| grid.cell(i)[2] >= left_out || found[i] == 0.0));
+            }
+        }
+    }
+}
+
+#[test]
+fn records_of_any_form_give_the_gradient_where_it_is_wanted() {
+    check_records::<f32>();
+    check_records::<f64>();
 }
 
 fn check_paths<T: Float>(name: &str, tolerance: f64) {

@@ -7,13 +7,13 @@ use treewave_cluster::Failure;
 use treewave_reversal::{
     Choice, Evolution, Log, MemoryLimit, MemoryStore, ReversalPlan, TieredStore, Workspace, reverse,
 };
-use treewave_wave::{Acoustic, AcousticShot, Scalar, State, WaveError, in_thread_pool};
+use treewave_wave::{Acoustic, AcousticShot, Scalar, Scratch, State, WaveError, in_thread_pool};
 
 use super::shot;
 use crate::calibration::{Timed, median, time_parts};
 use crate::cli::Bench;
 use crate::config::sections::Reversal;
-use crate::reversal::{self, chain, record_bytes};
+use crate::reversal::{self, chain};
 use crate::study::{misconfigured, unwritable};
 
 /// Gradients of one shot. The memory has been used before, as it has in all shots of a run but the first.
@@ -112,14 +112,15 @@ fn stored<'a, T: Scalar>(
         let (mut state, mut output) = (shot.new_state(), shot.new_output());
         let mut adjoint = shot.new_adjoint();
         let mut records: Vec<_> = (0..steps).map(|_| shot.new_record()).collect();
+        let mut work = Scratch::default();
         let mut run = || {
             let shot = new_shot();
             let began = Instant::now();
             shot.start(&mut state);
-            shot.advance_recording(0..steps, &mut state, &mut records, Some(&mut output), &mut ())?;
+            shot.advance_recording(0..steps, &mut state, &mut records, Some(&mut output), &mut work)?;
             let recorded = began.elapsed().as_secs_f64();
             shot.turn(&state, &output, &mut adjoint)?;
-            shot.pull_back(0..steps, &records, &mut adjoint, &mut ())?;
+            shot.pull_back(0..steps, &records, &mut adjoint, &mut work)?;
             std::hint::black_box(shot.gradient_vp(&adjoint));
             Ok([recorded, began.elapsed().as_secs_f64() - recorded])
         };
@@ -142,11 +143,11 @@ fn planned<'a, T: Scalar>(
         steps,
         output: shot.new_output(),
         adjoint: shot.new_adjoint(),
-        record_bytes: record_bytes::<T>(layout),
+        record_bytes: acoustic.options().records.bytes::<T>(layout),
     };
     let costs = time_parts(budget, timed, 0, misconfigured)?;
-    let plan = reversal::plan::<T>(budget, layout, steps, costs)?;
-    let mut workspace = Workspace::new(&shot, ());
+    let plan = reversal::plan::<T>(budget, layout, acoustic.options().records, steps, costs)?;
+    let mut workspace = Workspace::new(&shot, Scratch::default());
     workspace.reserve(&shot, plan.segment_steps);
     let mut memory = MemoryStore::new(move || State::new(layout));
     memory.reserve(plan.memory_slots);

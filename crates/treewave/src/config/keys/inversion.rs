@@ -128,6 +128,19 @@ pub struct Inversion {
     pub parameter: Parameter,
     /// Shots used: all, a list of numbers from 0, or "first:end:step" such as "0:24:2".
     pub shots: Shots,
+    /// How the record of a step, which the gradient is summed from, is kept.
+    pub records: Records,
+}
+
+/// How records are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Records {
+    /// As they are computed.
+    #[default]
+    Full,
+    /// In 16 bits per cell: more steps in the same memory, values rounded to 11 significant bits.
+    Half,
 }
 
 /// Parameter that the optimiser works on.

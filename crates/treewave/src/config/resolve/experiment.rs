@@ -3,7 +3,7 @@
 use super::{Surroundings, time_step, whole_multiple};
 use crate::config::BUILTIN_MODELS;
 use crate::config::error::Fact;
-use crate::config::keys::{self, Equation, FileConfig, Precision, Side, WaveletKind};
+use crate::config::keys::{self, Equation, FileConfig, Precision, Records, Side, WaveletKind};
 use crate::config::report::Report;
 use crate::config::schema::nearest;
 use crate::config::sections::*;
@@ -133,6 +133,10 @@ pub(super) fn physics(typed: &FileConfig, report: &mut Report) {
         if physics.precision != Precision::F64 {
             let found = "precision = \"f32\" with equation = \"seed-pml\"";
             report.rule("physics.precision", found, "\"f64\"", "set precision = \"f64\"");
+        }
+        if typed.inversion.records != Records::Full {
+            let found = "records = \"half\" with equation = \"seed-pml\"";
+            report.rule("inversion.records", found, "\"full\"", "remove it");
         }
         if let Some(stage) = typed.stage.iter().position(|stage| stage.lowpass_hz.is_some()) {
             let found = "lowpass_hz with equation = \"seed-pml\"";

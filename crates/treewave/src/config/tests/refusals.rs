@@ -137,6 +137,7 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     ("reversal.costs={advance=1,pull_back=1,write=-1,read=1}", "reversal.costs.write", "at least 0"),
     ("reversal.costs={advance=1,pull_back=1,write=1,read=-1}", "reversal.costs.read", "at least 0"),
     ("inversion.parameter=impedance", "inversion.parameter", "`vp`, `slowness2`, `log-vp`"),
+    ("inversion.records=quarter", "inversion.records", "`full`, `half`"),
     ("inversion.shots=some", "inversion.shots", "first:end:step"),
     ("inversion.shots=4:2", "inversion.shots", "an end above the first shot, 4"),
     ("inversion.shots=0:4:0", "inversion.shots", "a step of at least 1"),
@@ -185,7 +186,8 @@ fn every_key_refuses_what_it_cannot_mean() {
 }
 
 /// What the seed paper's equation refuses: override, key, part of the message.
-const SEED_PML_REFUSALS: [(&str, &str, &str); 9] = [
+const SEED_PML_REFUSALS: [(&str, &str, &str); 10] = [
+    ("inversion.records=half", "inversion.records", "remove it"),
     ("physics.space_order=8", "physics.space_order", "set space_order = 2"),
     ("physics.precision=f32", "physics.precision", "set precision = \"f64\""),
     ("boundary.top=free-surface", "boundary.top", "leave z-min out of boundary.sides"),

@@ -1,6 +1,6 @@
 //! Defaults, paths, derived values, and writing them back.
 
-use super::super::keys::{Equation, OptimizerKind, Parameter, Precision};
+use super::super::keys::{Equation, OptimizerKind, Parameter, Precision, Records};
 use super::super::sections::{ConstantGrid, DataSource, ModelOrigin, SurveySource, TimeStep, WaveletSource};
 use super::super::templates::TEMPLATES;
 use super::super::values::Shots;
@@ -26,6 +26,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.data, None);
     assert_eq!((config.reversal.strategy, config.reversal.memory), (Choice::Auto, MemoryLimit::Bytes(4 << 30)));
     assert_eq!((config.reversal.disk_bytes, config.reversal.segment_steps), (0, None));
+    assert_eq!(config.records, Records::Full);
     assert_eq!((config.optimizer.kind, config.optimizer.memory), (OptimizerKind::LBfgs, 10));
     assert_eq!((config.optimizer.parameter, config.precondition.illumination_floor), (Parameter::Vp, Some(0.001)));
     assert_eq!(config.stages.len(), 1);
@@ -67,7 +68,7 @@ fn written_back_and_read_again_every_configuration_is_the_same() {
         wavelet = { kind = "file", file = "w.npy", dt_s = 0.002, amplitude = -1e30 }
         data.synthetic = { noise_percent = 1.0, seed = 7, dt_s = "auto" }
         reversal = { strategy = "revolve", snapshots = 5, scratch = "spill", costs = { advance = 1, pull_back = 2, write = 3, read = 4 } }
-        inversion = { parameter = "log-vp", shots = [3, 1] }
+        inversion = { parameter = "log-vp", shots = [3, 1], records = "half" }
         optimizer = { max_evaluations = 9, bounds = { vp_m_per_s = [1400, 5000] } }
         precondition.mask = { file = "m.h5" }
         stage = [ { lowpass_hz = 3, shots = "::2" }, { smooth_m = 5 } ]
@@ -287,6 +288,7 @@ fn the_fingerprint_changes_with_the_result_and_with_nothing_else() {
         ("stage.0.lowpass_hz=5", "stage.0.lowpass_hz"),
         ("optimizer.memory=5", "optimizer.memory"),
         ("inversion.shots=[0]", "inversion.shots"),
+        ("inversion.records=half", "inversion.records"),
         ("survey.sources.x_m=[100,201]", "survey.sources.x_m"),
         ("data.observed=b.h5", "data.observed"),
     ] {
