@@ -139,8 +139,10 @@ def main():
                      f"{found.get('recompute_factor', 1.0):.2f}", f"{arithmetic:.2f}" if arithmetic else "–"]
             for p in peers:
                 ratios = [b / a for a, b in zip(own, others[p])]
-                known = [spread(others[p]), f"{memory[p]:.0f}", f"{statistics.median(ratios):.2f}"]
-                cells += known if ratios else ["–", "–", "–"]
+                if not ratios:
+                    cells += ["–", "–", "–"]
+                    continue
+                cells += [spread(others[p]), f"{memory[p]:.0f}", f"{statistics.median(ratios):.2f}"]
             print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 

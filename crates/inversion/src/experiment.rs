@@ -6,10 +6,11 @@ use treewave_core::{Grid, Observer, ShotData, StopFlag, Survey};
 use treewave_reversal::{Log, MemoryStore, ReversalPlan, SnapshotStore, StoreError, TieredStore, Workspace, reverse};
 use treewave_wave::{Acoustic, AcousticOptions, AcousticShot, Adjoint, Crew, Path, Scalar, Scratch, State, WaveError};
 
+use crate::ledger::Ledger;
 use crate::misfit::Misfit;
 use crate::shots::{
-    DATA_CODE, ENVIRONMENT_CODE, GradientWork, NUMERICAL_CODE, ShotLoop, Summand, TraceSink, reversal_failure,
-    shot_failure,
+    BadShots, DATA_CODE, ENVIRONMENT_CODE, GradientWork, NUMERICAL_CODE, ShotLoop, Summand, TraceSink,
+    reversal_failure, shot_failure,
 };
 
 /// Makes the store of spilled snapshots of a rank: room for so many states like the given one.
@@ -52,6 +53,8 @@ pub struct Inverse<'a> {
     pub plan: &'a ReversalPlan,
     /// Threads for each of the shots that a rank does side by side.
     pub crews: &'a [Crew],
+    /// Where partial sums are kept, if they are.
+    pub ledger: Option<&'a dyn Ledger>,
 }
 
 /// Misfit and gradient of an experiment, the same on all ranks.
@@ -59,8 +62,12 @@ pub struct Inverse<'a> {
 pub struct Evaluated {
     /// Sum of the misfits of the shots, in the order of the shots.
     pub misfit: f64,
-    /// Misfit per shot used.
+    /// Shots that were used, in increasing order.
+    pub shots: Vec<usize>,
+    /// Misfit of each of them.
     pub misfit_per_shot: Vec<f64>,
+    /// Shots that were left out, and why.
+    pub bad_shots: Vec<(usize, Failure)>,
     /// Derivative with respect to the velocity of each cell, per m/s.
     pub gradient_vp: Vec<f64>,
     /// Source illumination of each cell, see [`AcousticShot::illumination`].
@@ -76,6 +83,9 @@ pub enum ExperimentError {
     Stopped,
     #[error(transparent)]
     Failed(#[from] Failure),
+    /// The numbers of a shot blow up on this model.
+    #[error("{0}")]
+    Rejected(Failure),
 }
 
 /// The failure of a wave equation on a shot.
@@ -97,11 +107,11 @@ impl<T: Scalar> Experiment<'_, T> {
         AcousticShot::new(acoustic, &self.survey.shots[shot], self.wavelet, steps, self.steps_per_sample)
     }
 
-    /// Misfit and gradient of all shots at a model.
+    /// Misfit and gradient of all shots at a model; bad shots are treated as asked.
     ///
     /// # Errors
     /// A request to stop on any rank; a failure of this rank's own on a single rank (with more ranks it ends the job).
-    pub fn evaluate(&self, vp: &[f64], inverse: &Inverse) -> Result<Evaluated, ExperimentError> {
+    pub fn evaluate(&self, vp: &[f64], bad: BadShots, inverse: &Inverse) -> Result<Evaluated, ExperimentError> {
         let acoustic = self.acoustic(vp, &inverse.crews[0]).map_err(|e| Failure::new(NUMERICAL_CODE, e.to_string()))?;
         let acoustic = &acoustic;
         let workers = inverse.crews.iter().map(|crew| {
@@ -115,11 +125,13 @@ impl<T: Scalar> Experiment<'_, T> {
             };
             Box::new(work) as Box<GradientWork<'_>>
         });
-        let mut summed = self.shot_loop().sum(&[self.grid.len(); 2], workers.collect())?;
+        let mut summed = self.shot_loop().sum(&[self.grid.len(); 2], bad, inverse.ledger, workers.collect())?;
         let illumination = summed.arrays.pop().unwrap_or_default();
         Ok(Evaluated {
             misfit: summed.misfit,
+            shots: summed.shots,
             misfit_per_shot: summed.misfit_per_shot,
+            bad_shots: summed.bad_shots,
             gradient_vp: summed.arrays.pop().unwrap_or_default(),
             illumination,
             log: summed.log,
@@ -134,7 +146,8 @@ impl<T: Scalar> Experiment<'_, T> {
     pub fn simulate(&self, vp: &[f64], sink: &mut TraceSink<'_>) -> Result<(), ExperimentError> {
         let acoustic = self.acoustic(vp, &Crew::CURRENT).map_err(|e| Failure::new(NUMERICAL_CODE, e.to_string()))?;
         let model = |shot: usize| {
-            let traces = Crew::CURRENT.run(|| self.shot(&acoustic, shot).simulate());
+            let stop = || self.stop.requested();
+            let traces = Crew::CURRENT.run(|| self.shot(&acoustic, shot).simulate_until(&stop));
             traces.map_err(|e| wave_failure(shot, &e))
         };
         self.shot_loop().simulate(&model, sink)

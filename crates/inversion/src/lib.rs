@@ -3,11 +3,15 @@
 
 pub mod control;
 pub mod experiment;
+pub mod ledger;
 pub mod misfit;
 pub mod optimizer;
 pub mod shots;
 
 pub use control::{Control, Parameter};
 pub use experiment::{Evaluated, Experiment, ExperimentError, Inverse, SpillFactory, wave_failure};
+pub use ledger::{Ledger, Partial};
 pub use misfit::Misfit;
-pub use shots::{BATCH_BYTES, ShotLoop, Summand, Summed, TraceSink, reversal_failure, shot_failure};
+pub use shots::{
+    BATCH_BYTES, BadShots, ModelShot, ShotLoop, Summand, Summed, TraceSink, reversal_failure, shot_failure,
+};

@@ -6,10 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use treewave_cluster::{Cluster, Completion, Failure, Work};
-use treewave_core::{Event, Observer, ReproducibleSum, StopFlag, Survey};
+use treewave_core::{Event, Observer, ReproducibleSum, StopFlag, SumError, Survey};
 use treewave_reversal::{Log, ReverseError};
 
 use crate::experiment::ExperimentError;
+use crate::ledger::{Keeper, Ledger, Partial};
 
 /// Takes the traces of a shot: its number, and samples in Pa, `(trace, time)`.
 pub type TraceSink<'a> = dyn FnMut(usize, &[f64]) -> Result<(), Failure> + 'a;
@@ -59,8 +60,43 @@ pub struct ShotLoop<'a> {
     pub observer: &'a dyn Observer,
 }
 
+/// Models a shot, called with its number: samples in Pa, `(trace, time)`; nothing if it was asked to stop.
+pub type ModelShot<'a> = dyn Fn(usize) -> Result<Option<Vec<f64>>, Failure> + Sync + 'a;
+
 /// Does a shot, called with its number: what it adds to a gradient.
 pub type GradientWork<'a> = dyn FnMut(usize) -> Result<Summand, ExperimentError> + Send + 'a;
+
+/// What is done about a shot that gives no result because of its data or its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadShots {
+    /// It ends the job.
+    Fail,
+    /// Where its numbers blow up, the model is rejected: [`ExperimentError::Rejected`]; bad data end the job.
+    Reject,
+    /// It is left out.
+    LeaveOut,
+}
+
+impl BadShots {
+    /// Whether a failure with this exit code is no failure of the job.
+    fn accepts(self, code: i32) -> bool {
+        match self {
+            BadShots::Fail => false,
+            BadShots::Reject => code == NUMERICAL_CODE,
+            BadShots::LeaveOut => code == NUMERICAL_CODE || code == DATA_CODE,
+        }
+    }
+}
+
+/// Refuses what cannot be summed.
+fn finite(shot: usize, done: Summand) -> Result<Summand, ExperimentError> {
+    let all = |values: &Vec<f64>| values.iter().all(|x| x.is_finite());
+    if done.misfit.is_finite() && done.arrays.iter().all(all) {
+        return Ok(done);
+    }
+    let message = format!("shot {shot}: the misfit ({:e}) or a value of its gradient is not finite", done.misfit);
+    Err(Failure::new(NUMERICAL_CODE, message).into())
+}
 
 /// What one shot adds to a gradient.
 #[derive(Clone, Debug)]
@@ -73,13 +109,25 @@ pub struct Summand {
     pub log: Log,
 }
 
+/// What is known of an evaluation before it begins.
+struct Known {
+    /// On rank 0 the sum over the shots that are known.
+    partial: Partial,
+    /// These shots, on every rank.
+    shots: Vec<usize>,
+}
+
 /// Sums over all shots, the same on all ranks.
 #[derive(Clone, Debug)]
 pub struct Summed {
     /// Sum of the misfits of the shots, in the order of the shots.
     pub misfit: f64,
-    /// Misfit per shot used.
+    /// Shots in the sums, in increasing order.
+    pub shots: Vec<usize>,
+    /// Misfit of each of them.
     pub misfit_per_shot: Vec<f64>,
+    /// Shots that were left out, and why.
+    pub bad_shots: Vec<(usize, Failure)>,
     /// The arrays summed over shots, the same bits for any order.
     pub arrays: Vec<Vec<f64>>,
     /// What the reversals did, all ranks together.
@@ -88,35 +136,51 @@ pub struct Summed {
 
 impl ShotLoop<'_> {
     /// Sums misfits and arrays of the given lengths over the shots, each done by some worker of some rank. A rank does as many
-    /// shots side by side as it has workers.
+    /// shots side by side as it has workers. Shots that the ledger knows are not done again; it learns what is done. Bad shots
+    /// are treated as asked, and told.
     ///
     /// # Errors
     /// A request to stop on any rank; a failure of this rank's own on a single rank (with more ranks it ends the job).
-    pub fn sum(&self, lengths: &[usize], workers: Vec<Box<GradientWork<'_>>>) -> Result<Summed, ExperimentError> {
-        let mut misfits = vec![0.0; self.shots.len()];
-        let mut sums: Vec<ReproducibleSum> = lengths.iter().map(|&len| ReproducibleSum::new(len)).collect();
-        let mut log = Log::default();
-        let interrupted = AtomicBool::new(false);
-        let so_far = Mutex::new((&mut misfits, &mut sums, &mut log));
-        let add = |shot: usize, result: Result<Summand, ExperimentError>| match result {
-            Ok(done) => {
-                let place = self.shots.binary_search(&shot).expect("the queue hands out the shots that it was given");
-                let mut so_far = so_far.lock().unwrap_or_else(PoisonError::into_inner);
-                let (misfits, sums, log) = &mut *so_far;
-                misfits[place] = done.misfit;
-                log.merge(&done.log);
-                let added = sums.iter_mut().zip(&done.arrays).try_for_each(|(sum, array)| sum.add(array));
-                added.map_err(|e| shot_failure(shot, NUMERICAL_CODE, &e))
-            }
-            Err(ExperimentError::Stopped) => {
-                interrupted.store(true, Ordering::SeqCst);
-                Ok(())
-            }
-            Err(ExperimentError::Failed(failure)) => Err(failure),
-        };
-        let add = &add;
+    pub fn sum(
+        &self,
+        lengths: &[usize],
+        bad: BadShots,
+        ledger: Option<&dyn Ledger>,
+        workers: Vec<Box<GradientWork<'_>>>,
+    ) -> Result<Summed, ExperimentError> {
+        let known = self.known(lengths, ledger)?;
+        let missing: Vec<usize> = self.shots.iter().copied().filter(|shot| !known.shots.contains(shot)).collect();
+        let keeper = Keeper::new(ledger, known.partial);
+        let log = Mutex::new(Log::default());
+        let (interrupted, rejected) = (AtomicBool::new(false), AtomicBool::new(false));
+        let own_bad = Mutex::new(Vec::new());
+        let add =
+            |shot: usize, result: Result<Summand, ExperimentError>| match result.and_then(|done| finite(shot, done)) {
+                Ok(done) => {
+                    log.lock().unwrap_or_else(PoisonError::into_inner).merge(&done.log);
+                    let failed = |e: SumError| shot_failure(shot, BUG_CODE, &e);
+                    keeper.add(shot, done.misfit, &done.arrays, failed)
+                }
+                Err(ExperimentError::Stopped) => {
+                    interrupted.store(true, Ordering::SeqCst);
+                    Ok(())
+                }
+                Err(ExperimentError::Failed(failure) | ExperimentError::Rejected(failure))
+                    if bad.accepts(failure.code()) =>
+                {
+                    rejected.store(bad == BadShots::Reject, Ordering::SeqCst);
+                    own_bad.lock().unwrap_or_else(PoisonError::into_inner).push((shot, failure));
+                    Ok(())
+                }
+                Err(ExperimentError::Failed(failure) | ExperimentError::Rejected(failure)) => Err(failure),
+            };
+        let (add, rejected) = (&add, &rejected);
         let workers = workers.into_iter().map(|mut work| {
             let adding = move |shot| {
+                // The model is of no use: why do the others?
+                if rejected.load(Ordering::SeqCst) {
+                    return Ok(());
+                }
                 let began = Instant::now();
                 add(shot, work(shot))?;
                 self.observer.event(Event::Shot { shot, seconds: began.elapsed().as_secs_f64() });
@@ -124,20 +188,103 @@ impl ShotLoop<'_> {
             };
             Box::new(adding) as Box<Work<'_>>
         });
-        let completion = self.queue(self.shots, 0, workers.collect())?;
+        let began = Instant::now();
+        let completion = self.queue(&missing, known.shots.len(), workers.collect())?;
         if self.cluster.any(interrupted.load(Ordering::SeqCst)) || completion == Completion::Stopped {
+            self.cluster.agree(keeper.keep())?;
             return Err(ExperimentError::Stopped);
         }
+        let bad_shots = self.all_bad(own_bad.into_inner().unwrap_or_else(PoisonError::into_inner));
+        if bad == BadShots::Reject
+            && let Some((_, failure)) = bad_shots.first()
+        {
+            return Err(ExperimentError::Rejected(failure.clone()));
+        }
+        let Partial { session, shots, mut sums } = keeper.into_partial();
         for sum in &mut sums {
             self.cluster.sum(sum).map_err(|e| Failure::new(BUG_CODE, e.to_string()))?;
         }
+        let mut misfits = vec![0.0; self.shots.len()];
+        for (shot, misfit) in shots {
+            misfits[self.shots.binary_search(&shot).expect("only shots of this loop are summed")] = misfit;
+        }
         self.cluster.sum_owned(&mut misfits);
+        let is_good = |shot: &usize| bad_shots.iter().all(|(bad, _)| bad != shot);
+        let good: Vec<(usize, f64)> =
+            self.shots.iter().copied().zip(misfits).filter(|(shot, _)| is_good(shot)).collect();
+        // Short evaluations are sooner done again.
+        if let Some(ledger) = ledger.filter(|_| !missing.is_empty())
+            && self.cluster.any(began.elapsed() >= ledger.every())
+        {
+            self.replace(ledger, &Partial { session: session + 1, shots: good.clone(), sums: sums.clone() })?;
+        }
+        let (shots, misfit_per_shot): (Vec<usize>, Vec<f64>) = good.into_iter().unzip();
         Ok(Summed {
-            misfit: misfits.iter().sum(),
-            misfit_per_shot: misfits,
+            misfit: misfit_per_shot.iter().sum(),
+            shots,
+            misfit_per_shot,
+            bad_shots,
             arrays: sums.iter().map(ReproducibleSum::values).collect(),
-            log: self.sum_log(log),
+            log: self.sum_log(log.into_inner().unwrap_or_else(PoisonError::into_inner)),
         })
+    }
+
+    /// The bad shots of all ranks, in the order of their numbers; the same on all ranks.
+    fn all_bad(&self, own: Vec<(usize, Failure)>) -> Vec<(usize, Failure)> {
+        if !self.cluster.any(!own.is_empty()) {
+            return Vec::new();
+        }
+        let mut bytes = Vec::new();
+        for (shot, failure) in own {
+            let text = failure.message().as_bytes();
+            [shot as u64, failure.code() as u64, text.len() as u64].iter().for_each(|w| bytes.extend(w.to_le_bytes()));
+            bytes.extend(text);
+        }
+        let mut all = self.cluster.collect(&bytes).unwrap_or_default().concat();
+        self.cluster.broadcast(&mut all);
+        let (mut rest, mut bad) = (&all[..], Vec::new());
+        while let Some((head, after)) = rest.split_at_checked(24) {
+            let [shot, code, len] = [0, 1, 2].map(|i| u64::from_le_bytes(head.as_chunks().0[i]));
+            let (text, others) = after.split_at(len as usize);
+            bad.push((shot as usize, Failure::new(code as i32, String::from_utf8_lossy(text))));
+            rest = others;
+        }
+        bad.sort_by_key(|(shot, _)| *shot);
+        bad
+    }
+
+    /// What the ledger has of an evaluation: rank 0 takes it over, all know the shots.
+    fn known(&self, lengths: &[usize], ledger: Option<&dyn Ledger>) -> Result<Known, ExperimentError> {
+        let Some(ledger) = ledger else {
+            return Ok(Known { partial: Partial::new(1, lengths), shots: Vec::new() });
+        };
+        let kept = if self.cluster.rank() == 0 { ledger.load() } else { Ok(Vec::new()) };
+        let kept = self.cluster.agree(kept)?;
+        let scattered = self.cluster.any(kept.len() > 1);
+        let partial = Partial::merged(kept, lengths, self.shots);
+        if scattered {
+            self.replace(ledger, &partial)?;
+        }
+        let shots = partial.shots.iter().map(|(shot, _)| *shot as u64);
+        let mut words: Vec<u8> = std::iter::once(partial.session).chain(shots).flat_map(u64::to_le_bytes).collect();
+        self.cluster.broadcast(&mut words);
+        let (session, shots) = words.as_chunks().0.split_first().expect("rank 0 sent its session");
+        let shots: Vec<usize> = shots.iter().map(|&word| u64::from_le_bytes(word) as usize).collect();
+        if !shots.is_empty() {
+            let (known, all) = (shots.len(), self.shots.len());
+            self.observer.event(Event::Message(format!("  {known} of {all} shots are known from before")));
+        }
+        Ok(Known { partial: Partial { session: u64::from_le_bytes(*session), ..partial }, shots })
+    }
+
+    /// Has rank 0 keep the sum of all ranks, instead of what each has kept.
+    fn replace(&self, ledger: &dyn Ledger, all: &Partial) -> Result<(), ExperimentError> {
+        let saved = if self.cluster.rank() == 0 { ledger.save(all) } else { Ok(()) };
+        self.cluster.agree(saved)?;
+        if self.cluster.rank() == 0 {
+            ledger.forget_others();
+        }
+        Ok(())
     }
 
     /// Models all shots by `model(shot)`; `sink` is called on rank 0 with every shot and its traces in Pa, `(trace, time)`,
@@ -145,11 +292,7 @@ impl ShotLoop<'_> {
     ///
     /// # Errors
     /// As [`sum`](Self::sum); a failure of the sink becomes one of all ranks.
-    pub fn simulate(
-        &self,
-        model: &(dyn Fn(usize) -> Result<Vec<f64>, Failure> + Sync),
-        sink: &mut TraceSink<'_>,
-    ) -> Result<(), ExperimentError> {
+    pub fn simulate(&self, model: &ModelShot<'_>, sink: &mut TraceSink<'_>) -> Result<(), ExperimentError> {
         let bytes = |shot: usize| 8 * (2 + self.survey.samples * self.survey.shots[shot].receivers_m.len());
         let mut rest = self.shots;
         let mut done = 0;
@@ -170,16 +313,19 @@ impl ShotLoop<'_> {
 
     fn simulate_batch(
         &self,
-        model: &(dyn Fn(usize) -> Result<Vec<f64>, Failure> + Sync),
+        model: &ModelShot<'_>,
         batch: &[usize],
         before: usize,
         sink: &mut TraceSink<'_>,
     ) -> Result<(), ExperimentError> {
         // Per shot of this rank: its number, the number of samples, the samples.
-        let mut packed: Vec<u8> = Vec::new();
+        let (mut packed, mut interrupted): (Vec<u8>, _) = (Vec::new(), false);
         let mut work = |shot: usize| -> Result<(), Failure> {
             let began = Instant::now();
-            let traces = model(shot)?;
+            let Some(traces) = model(shot)? else {
+                interrupted = true;
+                return Ok(());
+            };
             packed.extend((shot as u64).to_le_bytes());
             packed.extend((traces.len() as u64).to_le_bytes());
             traces.iter().for_each(|x| packed.extend(x.to_le_bytes()));
@@ -187,7 +333,7 @@ impl ShotLoop<'_> {
             Ok(())
         };
         let completion = self.queue(batch, before, vec![Box::new(&mut work)])?;
-        if completion == Completion::Stopped {
+        if self.cluster.any(interrupted) || completion == Completion::Stopped {
             return Err(ExperimentError::Stopped);
         }
         // Rank 0 sends nothing to itself: its shots would be in its memory twice.
@@ -279,3 +425,6 @@ fn unpack(parts: &[Vec<u8>], sink: &mut TraceSink<'_>) -> Result<(), Failure> {
         sink(shot as usize, &traces)
     })
 }
+
+#[cfg(test)]
+mod tests;

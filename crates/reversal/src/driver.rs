@@ -5,6 +5,7 @@ mod log;
 use crate::action::{Action, Slot, Tier};
 use crate::evolution::Evolution;
 use crate::machine::{Machine, Violation};
+use crate::pace::Pace;
 use crate::store::{SnapshotStore, StoreError};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -97,7 +98,7 @@ impl<E: Evolution> Workspace<E> {
 /// reached. Returns the misfit and what was done. The bits of misfit and adjoint do not depend on the schedule.
 ///
 /// The store must be empty; it is empty again afterwards, also after an error, as far as the store still works.
-/// `stop` is asked before each action. Coming reads from disk are announced to the store one at a time, up to
+/// `stop` is asked before each action and about every second of long ones. Coming reads from disk are announced to the store one at a time, up to
 /// 64 actions ahead, and never before the slot was filled.
 ///
 /// # Errors
@@ -132,8 +133,10 @@ where
         misfit: None,
         announced: false,
         log: Log::default(),
+        stop,
+        pace: [Pace::default(); 3],
     };
-    let result = run.all(schedule.into_iter(), stop);
+    let result = run.all(schedule.into_iter());
     let Run { store, workspace, mut log, .. } = run;
     match result {
         Ok(misfit) => {
@@ -165,14 +168,13 @@ struct Run<'a, E: Evolution, S: ?Sized> {
     /// The next read from disk has been announced to the store.
     announced: bool,
     log: Log,
+    stop: &'a dyn Fn() -> bool,
+    /// Of steps forward, recorded, and back.
+    pace: [Pace; 3],
 }
 
 impl<E: Evolution, S: SnapshotStore<E::State> + ?Sized> Run<'_, E, S> {
-    fn all(
-        &mut self,
-        schedule: impl Iterator<Item = Action>,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<f64, ReverseError<E::Error>> {
+    fn all(&mut self, schedule: impl Iterator<Item = Action>) -> Result<f64, ReverseError<E::Error>> {
         let mut schedule = schedule.fuse();
         self.evolution.start(&mut self.workspace.state);
         // an evolution without steps is at its end
@@ -182,14 +184,19 @@ impl<E: Evolution, S: SnapshotStore<E::State> + ?Sized> Run<'_, E, S> {
             self.workspace.window.extend(schedule.by_ref().take(room));
             self.announce()?;
             let Some(action) = self.workspace.window.pop_front() else { break };
-            if stop() {
-                let pulled_back = self.workspace.machine.counts().pulled_back as usize;
-                return Err(ReverseError::Stopped { remaining: self.steps - pulled_back, steps: self.steps });
-            }
+            self.look_for_stop()?;
             self.carry_out(action)?;
         }
         self.log.counts = self.workspace.machine.finish()?;
         self.misfit.ok_or_else(|| Violation::Unfinished { remaining: self.steps }.into())
+    }
+
+    fn look_for_stop(&self) -> Result<(), ReverseError<E::Error>> {
+        if !(self.stop)() {
+            return Ok(());
+        }
+        let pulled_back = self.workspace.machine.counts().pulled_back as usize;
+        Err(ReverseError::Stopped { remaining: self.steps.saturating_sub(pulled_back), steps: self.steps })
     }
 
     fn carry_out(&mut self, action: Action) -> Result<(), ReverseError<E::Error>> {
@@ -234,12 +241,18 @@ impl<E: Evolution, S: SnapshotStore<E::State> + ?Sized> Run<'_, E, S> {
     }
 
     fn advance(&mut self, steps: Range<usize>) -> Result<(), ReverseError<E::Error>> {
-        for (part, new) in self.cut(steps) {
-            if !part.is_empty() {
+        for (mut rest, new) in self.cut(steps) {
+            while !rest.is_empty() {
+                let (part, began) = (self.pace[0].first(&rest), Instant::now());
                 let output = new.then_some(&mut *self.output);
                 let Workspace { state, work, .. } = &mut *self.workspace;
                 let result = self.evolution.advance(part.clone(), state, output, work);
                 result.map_err(|source| failed(&part, source))?;
+                self.pace[0].learn(&part, began);
+                rest.start = part.end;
+                if !rest.is_empty() {
+                    self.look_for_stop()?;
+                }
             }
         }
         self.turn_at_the_end()
@@ -247,13 +260,19 @@ impl<E: Evolution, S: SnapshotStore<E::State> + ?Sized> Run<'_, E, S> {
 
     fn record(&mut self, steps: Range<usize>) -> Result<(), ReverseError<E::Error>> {
         let first = steps.start;
-        for (part, new) in self.cut(steps) {
-            if !part.is_empty() {
+        for (mut rest, new) in self.cut(steps) {
+            while !rest.is_empty() {
+                let (part, began) = (self.pace[1].first(&rest), Instant::now());
                 let output = new.then_some(&mut *self.output);
                 let Workspace { state, records, work, .. } = &mut *self.workspace;
                 let records = &mut records[part.start - first..part.end - first];
                 let result = self.evolution.advance_recording(part.clone(), state, records, output, work);
                 result.map_err(|source| failed(&part, source))?;
+                self.pace[1].learn(&part, began);
+                rest.start = part.end;
+                if !rest.is_empty() {
+                    self.look_for_stop()?;
+                }
             }
         }
         self.turn_at_the_end()
@@ -269,10 +288,20 @@ impl<E: Evolution, S: SnapshotStore<E::State> + ?Sized> Run<'_, E, S> {
     }
 
     fn pull_back(&mut self, steps: Range<usize>) -> Result<(), ReverseError<E::Error>> {
-        let Workspace { records, work, .. } = &mut *self.workspace;
-        let records = &records[..steps.len()];
-        let result = self.evolution.pull_back(steps.clone(), records, self.adjoint, work);
-        result.map_err(|source| failed(&steps, source))
+        let mut rest = steps.clone();
+        while !rest.is_empty() {
+            let (part, began) = (self.pace[2].last(&rest), Instant::now());
+            let Workspace { records, work, .. } = &mut *self.workspace;
+            let records = &records[part.start - steps.start..part.end - steps.start];
+            let result = self.evolution.pull_back(part.clone(), records, self.adjoint, work);
+            result.map_err(|source| failed(&part, source))?;
+            self.pace[2].learn(&part, began);
+            rest.end = part.start;
+            if !rest.is_empty() {
+                self.look_for_stop()?;
+            }
+        }
+        Ok(())
     }
 
     /// Announces the next read from disk to the store, once, and not before the slot is filled.

@@ -20,6 +20,7 @@ mod raw;
 mod reader;
 mod restart;
 mod run;
+mod sealed;
 mod spill;
 
 pub use arrays::{LabelledArray, list_datasets, read_array};
@@ -31,8 +32,9 @@ pub use model::{Field, NamedField, read_field, read_model, write_fields, write_m
 pub use public_file::{Axis, Label, Precision, PublicFile, SCHEMA_VERSION};
 pub use publish::{file_hash, write_text};
 pub use raw::{RawLayout, RawNumber, read_npy_model, read_npy_series, read_raw_model};
-pub use restart::{Restart, last_number, load_restart, save_restart};
+pub use restart::{last_number, load_restart, save_restart};
 pub use run::{RunEntry, RunRecord, publish_run, read_run};
+pub use sealed::{Sealed, seal, unseal};
 pub use spill::{STAGING_STATES, SpillStore};
 
 /// Free bytes of the file system of a path, as far as the system tells.

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -40,6 +41,20 @@ pub struct Common {
     /// Directory of the results; overrides run.output
     #[arg(long, global = true, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// Save and stop so early that all is over within this time, e.g. 3h or "90 min"; the end of a Slurm job is kept to anyway
+    #[arg(long, global = true, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub max_time: Option<Duration>,
+}
+
+/// Options of `invert`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct InvertOptions {
+    /// Leave out, for a whole stage, shots whose data or numbers are bad when it begins, and tell them in the run file
+    #[arg(long)]
+    pub skip_bad_shots: bool,
+    /// Go on with a run although what defines its result has changed; the run file then holds both
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// The verbs.
@@ -125,7 +140,13 @@ pub enum Command {
     Invert {
         /// Configuration
         config: PathBuf,
+        #[command(flatten)]
+        how: InvertOptions,
     },
+    /// Write a job script for Slurm, filled in from the plan of an inversion
+    ///
+    /// Example: treewave slurm case.toml --nodes 4 --ranks-per-node 2 --cpus-per-rank 16 -o case.sbatch
+    Slurm(Slurm),
     /// Tell how far a run is, from any node, while it runs
     ///
     /// Example: treewave status runs/marmousi
@@ -318,6 +339,28 @@ pub enum DiskKind {
     Periodic,
 }
 
+/// Arguments of `slurm`.
+#[derive(Debug, Args)]
+pub struct Slurm {
+    /// Configuration
+    pub config: PathBuf,
+    /// Nodes
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub nodes: u32,
+    /// Ranks on each node: one per socket or NUMA domain
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub ranks_per_node: u32,
+    /// Cores, and threads, of each rank
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub cpus_per_rank: u16,
+    /// Time limit of an allocation, e.g. 12h; default: half as much again as the plan says, at most a day
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub time: Option<Duration>,
+    /// File to write; default: standard output
+    #[arg(short, value_name = "FILE")]
+    pub o: Option<PathBuf>,
+}
+
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
 pub struct Bench {
@@ -327,9 +370,12 @@ pub struct Bench {
     /// Dimensions
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
     pub dims: u8,
-    /// Model points per axis, without the layer of 20 cells
+    /// Model points per axis, without the layer
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(16..=20000))]
     pub size: u32,
+    /// Cells of the absorbing layer on each side
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(0..=255))]
+    pub layer: u8,
     /// Space order
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(2..=16))]
     pub order: u8,

@@ -13,6 +13,7 @@ pub mod plan;
 pub mod plot;
 pub mod seed_pml;
 pub mod simulate;
+pub mod slurm;
 pub mod status;
 
 use treewave_cluster::Failure;
@@ -46,6 +47,7 @@ pub fn run(cli: Cli) -> ! {
         Command::Plot(arguments) => local(plot::run(arguments)),
         Command::Pebbles(arguments) => local(pebbles::run(arguments)),
         Command::Bench(arguments) => local(bench::run(arguments, common)),
+        Command::Slurm(arguments) => local(slurm::run(arguments, common)),
         Command::Doctor { json } => local(doctor::run(*json)),
         Command::Simulate { config, o, model } => {
             computing(config, common, |session, study| match study.config.physics.equation {
@@ -65,10 +67,12 @@ pub fn run(cli: Cli) -> ! {
                 Equation::SeedPml => seed_pml::gradcheck(session, study, *json),
             })
         }
-        Command::Invert { config } => computing(config, common, |session, study| match study.config.physics.equation {
-            Equation::Acoustic => invert::run(session, study),
-            Equation::SeedPml => Err(seed_pml::no_inversion().into()),
-        }),
+        Command::Invert { config, how } => {
+            computing(config, common, |session, study| match study.config.physics.equation {
+                Equation::Acoustic => invert::run(session, study, *how),
+                Equation::SeedPml => Err(seed_pml::no_inversion().into()),
+            })
+        }
     }
 }
 
@@ -97,7 +101,7 @@ fn computing(
             session.progress.line("stopped on request; run the same command again to go on");
             Ok(STOPPED)
         }
-        Err(ExperimentError::Failed(failure)) => Err(failure),
+        Err(ExperimentError::Failed(failure) | ExperimentError::Rejected(failure)) => Err(failure),
     };
     treewave_cluster::finish(session.cluster, outcome)
 }

@@ -9,7 +9,7 @@ use treewave_inversion::{Control, Evaluated};
 use treewave_storage::{RunEntry, RunRecord, publish_run};
 
 use crate::provenance;
-use crate::resume::{Point, no_entry, save_point};
+use crate::resume::{Point, forget_evaluations, no_entry, save_point};
 use crate::session::{Progress, Session};
 use crate::study::{Study, unwritable};
 
@@ -56,8 +56,11 @@ fn entry(
     let shots = study.survey.shots.len();
     let mut misfit_per_shot = vec![f64::NAN; shots];
     if let Some(evaluated) = evaluated {
-        let used = study.config.stages[stage].shots.pick(shots).unwrap_or_default();
-        used.iter().zip(&evaluated.misfit_per_shot).for_each(|(&shot, &misfit)| misfit_per_shot[shot] = misfit);
+        evaluated
+            .shots
+            .iter()
+            .zip(&evaluated.misfit_per_shot)
+            .for_each(|(&shot, &misfit)| misfit_per_shot[shot] = misfit);
     }
     let model_error = study.truth.as_ref().map(|truth| relative_difference(&vp, truth.vp_m_per_s()));
     let gradient = evaluated.map_or_else(|| vec![0.0; vp.len()], |evaluated| evaluated.gradient_vp.clone());
@@ -86,6 +89,8 @@ pub struct Record {
     run: RunRecord,
     /// Seconds of earlier processes of this run.
     before_s: f64,
+    /// Shots that were left out, per stage.
+    left_out: Vec<(usize, Vec<usize>)>,
 }
 
 impl Record {
@@ -99,13 +104,15 @@ impl Record {
             config: study.config.to_toml(),
             provenance: provenance::layout(session.cluster.as_ref(), session.threads, session.path),
         };
-        Record { run, before_s: 0.0 }
+        Record { run, before_s: 0.0, left_out: Vec::new() }
     }
 
-    /// A run that goes on.
-    pub fn resumed(run: RunRecord) -> Self {
+    /// A run that goes on, with the shots that were left out of each stage.
+    pub fn resumed(run: RunRecord, left_out: Vec<(usize, Vec<usize>)>) -> Self {
         let before_s = run.entries.last().map_or(0.0, |entry| entry.wall_s);
-        Record { run, before_s }
+        let mut record = Record { run, before_s, left_out: Vec::new() };
+        left_out.into_iter().for_each(|(stage, shots)| record.leave_out(stage, shots));
+        record
     }
 
     /// The run itself.
@@ -119,6 +126,21 @@ impl Record {
     /// Iterations accepted.
     pub fn iteration(&self) -> usize {
         self.run.entries.len().saturating_sub(1)
+    }
+    /// Shots that are left out of a stage.
+    pub fn left_out(&self, stage: usize) -> &[usize] {
+        self.left_out.iter().find(|(known, _)| *known == stage).map_or(&[], |(_, shots)| shots)
+    }
+    /// Leaves shots out of a stage; the run file says so.
+    pub fn leave_out(&mut self, stage: usize, shots: Vec<usize>) {
+        if shots.is_empty() {
+            return;
+        }
+        self.left_out.push((stage, shots));
+        let stages = self.left_out.iter().map(|(stage, shots)| format!("stage {stage}: {shots:?}"));
+        let text = stages.collect::<Vec<_>>().join("; ");
+        self.run.provenance.retain(|(name, _)| name != "shots_left_out");
+        self.run.provenance.push(("shots_left_out".into(), text));
     }
     /// The newest velocities in m/s.
     pub fn last_vp(&self, study: &Study) -> Vec<f64> {
@@ -160,7 +182,8 @@ impl Record {
     /// Saves what a restart needs, then publishes the run file and the status.
     pub fn save(&self, study: &Study, progress: &Progress, point: &Point) -> Result<(), Failure> {
         let newest = self.run.entries.last().ok_or_else(no_entry)?;
-        save_point(study, point, newest, self.iteration())?;
+        save_point(study, point, newest, self.iteration(), &self.left_out)?;
+        forget_evaluations(study);
         self.publish(study)?;
         self.write_status(study, progress, if point.ended { "stage ended" } else { "running" })
     }

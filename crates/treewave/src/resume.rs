@@ -4,14 +4,16 @@
 //! published after that. A run that goes on takes the state, and the entries of the run file up to it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use treewave_cluster::Failure;
 use treewave_inversion::optimizer::{LbfgsState, SavedState};
-use treewave_storage::{Restart, RunEntry, last_number, load_restart, read_run, save_restart};
+use treewave_storage::{RunEntry, Sealed, last_number, load_restart, read_run, save_restart};
 
 use crate::config::may_change;
+use crate::ledger::EvaluationFiles;
 use crate::record::{Record, run_file};
 use crate::session::Session;
 use crate::study::{BUG, Study, bad_data, misconfigured, unwritable};
@@ -34,15 +36,21 @@ pub struct Point {
 pub struct Resume;
 
 impl Resume {
-    /// The run and its point, if there is one to go on with.
+    /// The run and its point, if there is one to go on with; with `force` also if what defines the result has changed.
     ///
     /// # Errors
     /// Code 2 if it is a run of another configuration, with the keys that differ; code 3 if its files are damaged.
-    pub fn open(study: &Study, session: &Session) -> Result<Option<(Record, Point)>, Failure> {
+    pub fn open(study: &Study, session: &Session, force: bool) -> Result<Option<(Record, Point)>, Failure> {
         let directory = restart_directory(study);
         let Some(restart) = load_restart(&directory).map_err(bad_data)? else { return Ok(None) };
         let saved: Value = serde_json::from_str(&restart.text).map_err(bad_data)?;
-        refuse_changes(study, &saved)?;
+        refuse_changes(study, &saved).or_else(|refusal| {
+            if force {
+                Ok(session.progress.line(&format!("going on all the same (--force): {refusal}")))
+            } else {
+                Err(refusal)
+            }
+        })?;
         let record = resumed_record(study, session, &restart, &saved)?;
         Ok(Some((record, point(&restart, &saved)?)))
     }
@@ -69,6 +77,33 @@ fn fingerprint(study: &Study) -> Vec<(String, String)> {
     list
 }
 
+/// What tells the evaluations of a stage from all others: all that their results depend on besides the velocities.
+pub fn identity(study: &Study, session: &Session, stage: usize) -> Vec<String> {
+    let list = fingerprint(study).into_iter().map(|(key, value)| format!("{key} = {value}"));
+    list.chain([format!("stage {stage}"), format!("fused {}", session.path.fused())]).collect()
+}
+
+/// What is kept of the evaluation at velocities in m/s.
+pub fn evaluation_files(study: &Study, session: &Session, identity: &[String], vp: &[f64]) -> EvaluationFiles {
+    let every = Duration::from_secs_f64(study.config.output.ledger_every_s);
+    EvaluationFiles::new(&ledger_directory(study), identity, vp, session.cluster.rank(), every)
+}
+
+/// Removes what is kept of evaluations, after the iteration that they belong to was saved.
+pub fn forget_evaluations(study: &Study) {
+    let directory = ledger_directory(study);
+    if let Err(error) = std::fs::remove_dir_all(&directory)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        // It takes room, and is never used again.
+        log::warn!("{}: {error}", directory.display());
+    }
+}
+
+fn ledger_directory(study: &Study) -> PathBuf {
+    restart_directory(study).join("ledger")
+}
+
 fn refuse_changes(study: &Study, saved: &Value) -> Result<(), Failure> {
     let now = fingerprint(study);
     let before = saved["fingerprint"].as_object().ok_or_else(|| bad_data("the restart file has no fingerprint"))?;
@@ -88,18 +123,18 @@ fn refuse_changes(study: &Study, saved: &Value) -> Result<(), Failure> {
     }
     Err(misconfigured(format!(
         "{} holds a run of another configuration, which cannot go on with this one:\n  {}\nuse another --output, or undo \
-         the changes (iterations, reversal, parallel and output keys may change)",
+         the changes (iterations, reversal, parallel and output keys may change); --force goes on all the same",
         study.config.run.output.display(),
         changes.join("\n  ")
     )))
 }
 
-fn array<'a>(restart: &'a Restart, name: &str) -> Result<&'a Vec<f64>, Failure> {
+fn array<'a>(restart: &'a Sealed, name: &str) -> Result<&'a Vec<f64>, Failure> {
     let found = restart.arrays.iter().find(|(known, _)| known == name).map(|(_, values)| values);
     found.ok_or_else(|| bad_data(format!("the restart file has no array {name:?}")))
 }
 
-fn point(restart: &Restart, saved: &Value) -> Result<Point, Failure> {
+fn point(restart: &Sealed, saved: &Value) -> Result<Point, Failure> {
     let prefix = "optimizer/";
     let arrays = restart
         .arrays
@@ -118,7 +153,7 @@ fn point(restart: &Restart, saved: &Value) -> Result<Point, Failure> {
 }
 
 /// The entries up to the saved iteration: those of the run file, and the newest from the restart file itself.
-fn resumed_record(study: &Study, session: &Session, restart: &Restart, saved: &Value) -> Result<Record, Failure> {
+fn resumed_record(study: &Study, session: &Session, restart: &Sealed, saved: &Value) -> Result<Record, Failure> {
     let iteration = saved["iteration"].as_u64().unwrap_or(0) as usize;
     let number = |key: &str| saved["entry"][key].as_f64().unwrap_or(f64::NAN);
     let newest = RunEntry {
@@ -146,14 +181,21 @@ fn resumed_record(study: &Study, session: &Session, restart: &Restart, saved: &V
         run.entries.truncate(iteration);
     }
     run.entries.push(newest);
-    Ok(Record::resumed(run))
+    let left_out = serde_json::from_value(saved["left_out"].clone()).map_err(bad_data)?;
+    Ok(Record::resumed(run, left_out))
 }
 
 /// Saves a point and the newest entry.
 ///
 /// # Errors
 /// Code 5 if it cannot be written; the state before is untouched then.
-pub fn save_point(study: &Study, point: &Point, entry: &RunEntry, iteration: usize) -> Result<(), Failure> {
+pub fn save_point(
+    study: &Study,
+    point: &Point,
+    entry: &RunEntry,
+    iteration: usize,
+    left_out: &[(usize, Vec<usize>)],
+) -> Result<(), Failure> {
     let optimizer = point.state.export();
     let mut arrays: Vec<(String, &[f64])> =
         optimizer.arrays.iter().map(|&(ref name, values)| (format!("optimizer/{name}"), values)).collect();
@@ -171,13 +213,14 @@ pub fn save_point(study: &Study, point: &Point, entry: &RunEntry, iteration: usi
         "stage": point.stage,
         "ended": point.ended,
         "iteration": iteration,
+        "left_out": left_out,
         "optimizer": optimizer.counts.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
         "entry": { "evaluations": entry.evaluations, "stage": entry.stage },
         "fingerprint": fingerprint(study).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
     });
     let directory = restart_directory(study);
     std::fs::create_dir_all(&directory).map_err(|e| unwritable(format!("{}: {e}", directory.display())))?;
-    let restart = Restart { number: last_number(&directory) + 1, text: text.to_string(), arrays };
+    let restart = Sealed { number: last_number(&directory) + 1, text: text.to_string(), arrays };
     save_restart(&directory, &restart).map_err(unwritable)
 }
 

@@ -6,7 +6,7 @@
 use treewave_cluster::{Cluster, Failure};
 use treewave_core::Model;
 use treewave_core::grid::AXIS_NAMES;
-use treewave_inversion::{ExperimentError, ShotLoop, Summand, Summed, reversal_failure, shot_failure};
+use treewave_inversion::{BadShots, ExperimentError, ShotLoop, Summand, Summed, reversal_failure, shot_failure};
 use treewave_kernels::SeedKernels;
 use treewave_reversal::{MemoryStore, ReversalPlan, SnapshotStore, StepCosts, TieredStore, Workspace, reverse};
 use treewave_storage::GatherFile;
@@ -298,7 +298,12 @@ impl<'a> SeedSetup<'a> {
                 Ok(Summand { misfit, arrays, log })
             })
         };
-        self.shot_loop(session).sum(&[points, self.wavelet.len(), points], vec![Box::new(&mut work)])
+        self.shot_loop(session).sum(
+            &[points, self.wavelet.len(), points],
+            BadShots::Fail,
+            None,
+            vec![Box::new(&mut work)],
+        )
     }
 
     /// The places for snapshots.

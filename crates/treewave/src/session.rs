@@ -13,6 +13,7 @@ use treewave_wave::Path as SimdPath;
 
 use crate::cli::Common;
 use crate::config::{self, Config};
+use crate::deadline;
 use crate::memory::peak_rss_bytes;
 use crate::status::StatusFile;
 use crate::study::{Study, misconfigured, unwritable};
@@ -57,6 +58,7 @@ impl Session {
         let cluster = treewave_cluster::start()?;
         let stop = StopFlag::default();
         catch_signals(&stop)?;
+        deadline::watch(common.max_time, &stop)?;
         let progress = Progress::new(cluster.rank() == 0 && !common.quiet);
         let study = load_config(config, common).and_then(Study::load);
         let study = cluster.agree(study);

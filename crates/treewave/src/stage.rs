@@ -1,7 +1,7 @@
 //! One stage of a study, set up: band, shots, data, the plan of its reversal.
 
 use treewave_cluster::Failure;
-use treewave_inversion::{Evaluated, Experiment, ExperimentError, Inverse, Misfit, SpillFactory};
+use treewave_inversion::{BadShots, Evaluated, Experiment, ExperimentError, Inverse, Ledger, Misfit, SpillFactory};
 use treewave_reversal::ReversalPlan;
 use treewave_wave::{Crew, Layout, Scalar, State, TileShape};
 
@@ -80,6 +80,11 @@ impl<'a, T: Scalar> StageSetup<'a, T> {
         Ok(setup)
     }
 
+    /// Leaves shots out from now on.
+    pub fn leave_out(&mut self, shots: &[usize]) {
+        self.shots.retain(|shot| !shots.contains(shot));
+    }
+
     /// The experiment of this stage.
     pub fn experiment(&self) -> Experiment<'_, T> {
         Experiment {
@@ -97,17 +102,23 @@ impl<'a, T: Scalar> StageSetup<'a, T> {
         }
     }
 
-    /// What a gradient needs besides.
-    pub fn inverse(&self) -> Inverse<'_> {
-        Inverse { misfit: misfit(self.study), data: &self.observed, plan: &self.plan.reversal, crews: &self.crews }
+    /// What a gradient needs besides; the ledger keeps partial sums.
+    pub fn inverse<'b>(&'b self, ledger: Option<&'b dyn Ledger>) -> Inverse<'b> {
+        let plan = &self.plan.reversal;
+        Inverse { misfit: misfit(self.study), data: &self.observed, plan, crews: &self.crews, ledger }
     }
 
-    /// Misfit and gradient at velocities in m/s.
+    /// Misfit and gradient at velocities in m/s; the ledger keeps partial sums.
     ///
     /// # Errors
     /// As [`Experiment::evaluate`].
-    pub fn evaluate(&self, vp: &[f64]) -> Result<Evaluated, ExperimentError> {
-        self.experiment().evaluate(vp, &self.inverse())
+    pub fn evaluate(
+        &self,
+        vp: &[f64],
+        bad: BadShots,
+        ledger: Option<&dyn Ledger>,
+    ) -> Result<Evaluated, ExperimentError> {
+        self.experiment().evaluate(vp, bad, &self.inverse(ledger))
     }
 }
 

@@ -50,8 +50,11 @@ pub enum WaveError {
     Unstable { dt_s: f64, limit_s: f64, order: usize, vp_max_m_per_s: f64 },
     #[error("a velocity of {found} m/s is above the upper bound of {bound} m/s that the time step was chosen for")]
     AboveBound { found: f64, bound: f64 },
-    #[error("the field blew up: |p| = {value:.3e} (scaled) after step {step} at cell (ix {}, iy {}, iz {})", cell[0], cell[1], cell[2])]
-    BlowUp { step: usize, cell: [i64; 3], value: f64 },
+    #[error(
+        "the field blew up: |p| = {value:.3e} (scaled) after step {step} at cell (ix {}, iy {}, iz {}); the time step is {courant:.3} of the \
+         stability limit", cell[0], cell[1], cell[2]
+    )]
+    BlowUp { step: usize, cell: [i64; 3], value: f64, courant: f64 },
 }
 
 /// The choices that fix the discrete program besides the model.
@@ -189,7 +192,9 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         let padded = [place / sx, place % sx / sy, place % sy].map(|i| i as i64);
         let first = [origin / sx as i64, origin % sx as i64 / sy as i64, origin % sy as i64];
         let cell = [0, 1, 2].map(|a| padded[a] - first[a] - self.layout.lo[a] as i64);
-        Err(WaveError::BlowUp { step, cell, value: field[place].value() })
+        let fastest = self.vp.iter().fold(0.0, |most: f64, v| most.max(v.value()));
+        let courant = self.options.dt_s / stable_dt_s(&self.grid, self.options.space_order, fastest);
+        Err(WaveError::BlowUp { step, cell, value: field[place].value(), courant })
     }
 }
 

@@ -1,10 +1,11 @@
 //! One shot as an evolution: forward modelling, its misfit, and the gradient by the exact adjoint.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use bytemuck::Pod;
 use treewave_core::{Real, Shot};
-use treewave_reversal::Evolution;
+use treewave_reversal::{Evolution, Pace};
 
 use crate::acoustic::{Acoustic, Exchange, WaveError};
 use crate::field::Field;
@@ -167,23 +168,40 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
 
     /// Models the shot: traces in Pa, `(trace, time)`.
     pub fn simulate(&self) -> Result<Vec<f64>, WaveError> {
+        let traces = self.simulate_until(&|| false)?;
+        Ok(traces.expect("nobody asks to stop"))
+    }
+
+    /// The same, or nothing as soon as `stop` says so, which is asked about every second.
+    pub fn simulate_until(&self, stop: &dyn Fn() -> bool) -> Result<Option<Vec<f64>>, WaveError> {
         // Scaled back in f64: what the wavelet makes tiny or huge would not fit into an f32.
-        Ok(self.physical_traces(&self.record_all()?))
+        Ok(self.record_all(stop)?.map(|output| self.physical_traces(&output)))
     }
 
     /// Models the shot on any scalar: traces in Pa with their derivatives, `(trace, time)`.
     pub fn simulate_scalars(&self) -> Result<Vec<T>, WaveError> {
-        let output = self.record_all()?;
+        let output = self.record_all(&|| false)?.expect("nobody asks to stop");
         let half = self.exponent / 2;
         let scale = [half, self.exponent - half].map(|e| T::from_f64(2f64.powi(e)));
         Ok(self.by_trace(&output).map(|p| p * scale[0] * scale[1]).collect())
     }
 
-    /// Runs all steps from rest.
-    fn record_all(&self) -> Result<Traces<T>, WaveError> {
+    /// Runs all steps from rest, unless it is asked to stop.
+    fn record_all(&self, stop: &dyn Fn() -> bool) -> Result<Option<Traces<T>>, WaveError> {
         let (mut state, mut output) = (State::new(&self.acoustic.layout), self.new_output());
-        self.run(0..self.steps, &mut state, None, Some(&mut output), &mut Scratch::default())?;
-        Ok(output)
+        let (mut rest, mut pace) = (0..self.steps, Pace::default());
+        loop {
+            if stop() {
+                return Ok(None);
+            }
+            let (part, began) = (pace.first(&rest), Instant::now());
+            self.run(part.clone(), &mut state, None, Some(&mut output), &mut Scratch::default())?;
+            pace.learn(&part, began);
+            rest.start = part.end;
+            if rest.is_empty() {
+                return Ok(Some(output));
+            }
+        }
     }
 
     /// Scaled samples in the order `(trace, time)`.

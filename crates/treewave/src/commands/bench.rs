@@ -22,8 +22,7 @@ use crate::cli::{Bench, Common};
 use crate::memory::peak_rss_bytes;
 use crate::study::{misconfigured, unwritable};
 
-/// Cells of the layer, and the rest of the set-up, as the peers' scripts have them.
-const LAYER: usize = 20;
+/// The set-up of the peers' scripts.
 const SPACING_M: f64 = 10.0;
 const DT_S: f64 = 1e-3;
 const PEAK_HZ: f64 = 15.0;
@@ -147,7 +146,7 @@ fn acoustic<T: Scalar>(grid: &Grid, arguments: &Bench, tile: Option<TileShape>) 
         .collect();
     let options = AcousticOptions {
         space_order: order,
-        boundary: Boundary { width_cells: LAYER, top: Top::Absorbing },
+        boundary: Boundary { width_cells: arguments.layer.into(), top: Top::Absorbing },
         dt_s: DT_S,
         vp_max_m_per_s: VP_M_PER_S[1],
         frequency_hz: PEAK_HZ,

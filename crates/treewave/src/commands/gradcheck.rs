@@ -135,7 +135,7 @@ fn taylor(
     dvp: &[f64],
 ) -> Result<Vec<Check>, Failure> {
     let (experiment, number) = (setup.experiment(), setup.shots[0]);
-    let inverse = setup.inverse();
+    let inverse = setup.inverse(None);
     let observed = inverse.data.observed(number).map_err(|e| Failure::new(crate::study::DATA, e.to_string()))?;
     let observed: Vec<f64> = observed.into_iter().collect();
     let record_s = study.survey.record_s;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use treewave_inversion::ExperimentError;
+use treewave_inversion::{BadShots, ExperimentError};
 use treewave_storage::{GradientRecord, write_gradient};
 use treewave_wave::Scalar;
 
@@ -26,7 +26,7 @@ fn gradient<T: Scalar>(session: &Session, study: &Study, to: Option<&Path>) -> R
     let stage = study.config.stages.len() - 1;
     let setup = StageSetup::<T>::new(study, session, stage, 0)?;
     session.progress.begin("gradient", setup.shots.len());
-    let result = setup.evaluate(study.start.vp_m_per_s())?;
+    let result = setup.evaluate(study.start.vp_m_per_s(), BadShots::Fail, None)?;
     let file = to.map_or_else(|| study.config.run.output.join("gradient.h5"), Path::to_path_buf);
     let peak_rss_bytes = session.peak_rss_bytes();
     let written = if session.leads() {

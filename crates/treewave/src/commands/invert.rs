@@ -1,21 +1,24 @@
 //! `treewave invert`: the main job.
 
+use treewave_cluster::Failure;
 use treewave_core::{Event, Model, Observer};
 use treewave_inversion::optimizer::{
     Bounds, Evaluation, EvaluationError, IterationReport, Lbfgs, LbfgsOptions, Objective, StepError, StopReason,
 };
-use treewave_inversion::{Control, Evaluated, ExperimentError, Parameter};
+use treewave_inversion::{BadShots, Control, Evaluated, ExperimentError, Parameter};
 use treewave_reversal::Log;
 use treewave_wave::Scalar;
 
 use super::with_precision;
 use crate::band::Band;
+use crate::cli::InvertOptions;
 use crate::config::keys;
 use crate::config::sections::Synthetic;
 use crate::observed::write_simulated;
 use crate::record::{Entry, Record};
 use crate::report::{bytes_text, plan_text};
-use crate::resume::{Point, Resume};
+use crate::resume::{Point, Resume, evaluation_files, identity};
+use crate::run_lock::RunLock;
 use crate::session::Session;
 use crate::stage::{StageSetup, check_stages};
 use crate::study::{Study, misconfigured};
@@ -24,16 +27,37 @@ use crate::study::{Study, misconfigured};
 ///
 /// # Errors
 /// Code 2 if the run in the output directory is another one; those of the set-up and the evaluations; a request to stop.
-pub fn run(session: &Session, study: &Study) -> Result<i32, ExperimentError> {
-    with_precision!(study, invert(session, study))
+pub fn run(session: &Session, study: &Study, how: InvertOptions) -> Result<i32, ExperimentError> {
+    with_precision!(study, invert(session, study, how))
+}
+
+/// The evaluations of a stage, each with its ledger.
+struct Evaluations<'a> {
+    study: &'a Study,
+    session: &'a Session,
+    label: String,
+    /// What tells the evaluations of this stage from all others.
+    identity: Vec<String>,
+}
+
+impl Evaluations<'_> {
+    fn evaluate<T: Scalar>(
+        &self,
+        setup: &StageSetup<T>,
+        vp: &[f64],
+        bad: BadShots,
+    ) -> Result<Evaluated, ExperimentError> {
+        self.session.progress.begin(&self.label, setup.shots.len());
+        let ledger = evaluation_files(self.study, self.session, &self.identity, vp);
+        setup.evaluate(vp, bad, Some(&ledger))
+    }
 }
 
 /// The misfit as the optimiser sees it.
 struct Misfit<'a, T: Scalar> {
     setup: &'a StageSetup<'a, T>,
     control: &'a Control,
-    session: &'a Session,
-    label: String,
+    evaluations: &'a Evaluations<'a>,
     /// Evaluated points that may become the accepted one: the lowest since the last iteration, and the last.
     lowest: Option<(Vec<f64>, Evaluated)>,
     last: Option<(Vec<f64>, Evaluated)>,
@@ -52,8 +76,7 @@ impl<T: Scalar> Misfit<'_, T> {
         if let Some(known) = self.known(x) {
             return Ok(known.clone());
         }
-        self.session.progress.begin(&self.label, self.setup.shots.len());
-        let evaluated = self.setup.evaluate(&self.control.vp(x))?;
+        let evaluated = self.evaluations.evaluate(self.setup, &self.control.vp(x), BadShots::Reject)?;
         self.log.merge(&evaluated.log);
         if let Some(previous) = self.last.replace((x.to_vec(), evaluated.clone())) {
             let lower = |(_, held): &(Vec<f64>, Evaluated)| held.misfit <= previous.1.misfit;
@@ -69,14 +92,20 @@ impl<T: Scalar> Objective for Misfit<'_, T> {
     type Failure = ExperimentError;
 
     fn evaluate(&mut self, x: &[f64]) -> Result<Evaluation, EvaluationError<ExperimentError>> {
-        let evaluated = self.evaluated(x).map_err(EvaluationError::Fatal)?;
+        let evaluated = self.evaluated(x).map_err(|error| match error {
+            // What blows up on this model may not on one that is nearer.
+            ExperimentError::Rejected(failure) => EvaluationError::Rejected(failure.to_string()),
+            other => EvaluationError::Fatal(other),
+        })?;
         let gradient = self.control.gradient(x, &evaluated.gradient_vp);
         Ok(Evaluation { value: evaluated.misfit, gradient })
     }
 }
 
-fn invert<T: Scalar>(session: &Session, study: &Study) -> Result<i32, ExperimentError> {
-    let resume = session.cluster.agree(Resume::open(study, session))?;
+fn invert<T: Scalar>(session: &Session, study: &Study, how: InvertOptions) -> Result<i32, ExperimentError> {
+    let output = &study.config.run.output;
+    session.cluster.agree(if session.leads() { RunLock::check(output) } else { Ok(()) })?;
+    let resume = session.cluster.agree(Resume::open(study, session, how.force))?;
     let (mut record, point) = match resume {
         Some((record, point)) => {
             session.progress.line(&format!("going on after iteration {}", record.iteration()));
@@ -85,9 +114,12 @@ fn invert<T: Scalar>(session: &Session, study: &Study) -> Result<i32, Experiment
         None => (Record::new(study, session), None),
     };
     check_stages::<T>(study, session)?;
+    // Not before: a refused configuration writes nothing.
+    let lock = if session.leads() { RunLock::take(output).map(Some) } else { Ok(None) };
+    let _lock = session.cluster.agree(lock)?;
     let begun = if session.leads() { record.begin(study, &session.progress) } else { Ok(()) };
     session.cluster.agree(begun)?;
-    let reason = match run_stages::<T>(session, study, &mut record, point) {
+    let reason = match run_stages::<T>(session, study, how, &mut record, point) {
         Ok(reason) => reason.map_or("all iterations were made".to_string(), |reason| reason.to_string()),
         Err(error) => {
             if session.leads() {
@@ -110,6 +142,7 @@ fn invert<T: Scalar>(session: &Session, study: &Study) -> Result<i32, Experiment
 fn run_stages<T: Scalar>(
     session: &Session,
     study: &Study,
+    how: InvertOptions,
     record: &mut Record,
     mut point: Option<Point>,
 ) -> Result<Option<StopReason>, ExperimentError> {
@@ -120,7 +153,7 @@ fn run_stages<T: Scalar>(
         if from.as_ref().is_some_and(|from| from.ended) {
             continue;
         }
-        stopped_because = run_stage::<T>(session, study, stage, record, from)?;
+        stopped_because = run_stage::<T>(session, study, how, stage, record, from)?;
     }
     Ok(stopped_because)
 }
@@ -140,11 +173,13 @@ fn write_predicted<T: Scalar>(session: &Session, study: &Study, record: &Record)
 fn run_stage<T: Scalar>(
     session: &Session,
     study: &Study,
+    how: InvertOptions,
     stage: usize,
     record: &mut Record,
     from: Option<Point>,
 ) -> Result<Option<StopReason>, ExperimentError> {
-    let setup = StageSetup::<T>::new(study, session, stage, study.frozen_top())?;
+    let mut setup = StageSetup::<T>::new(study, session, stage, study.frozen_top())?;
+    setup.leave_out(record.left_out(stage));
     let options = &study.config.stages[stage];
     let band = options.lowpass_hz.map_or("full band".to_string(), |f| format!("below {f} Hz"));
     session.progress.line(&format!("stage {stage}: {band}, {}", plan_text(&setup.plan.reversal)));
@@ -160,32 +195,30 @@ fn run_stage<T: Scalar>(
         study.bounds_m_per_s,
         options.smooth_m,
     );
+    let label = format!("stage {stage}");
+    let evaluations = Evaluations { study, session, label, identity: identity(study, session, stage) };
     let mut log = Log::default();
-    let mut misfit = Misfit {
-        setup: &setup,
-        control: &control,
-        session,
-        label: format!("stage {stage}"),
-        lowest: None,
-        last: None,
-        log: &mut log,
-    };
     // The gradient of the start model is the first that the optimiser counts, and the start has it already.
     let mut counted_with_start = 0;
-    let mut point = match from {
-        Some(from) => from,
+    let (mut point, last) = match from {
+        Some(from) => (from, None),
         None => {
             let start = control.start();
-            let evaluated = misfit.evaluated(&start)?;
+            let bad = if how.skip_bad_shots { BadShots::LeaveOut } else { BadShots::Fail };
+            let evaluated = evaluations.evaluate(&setup, &control.vp(&start), bad)?;
+            log.merge(&evaluated.log);
+            leave_out(session, &mut setup, record, stage, &evaluated)?;
             if record.is_empty() {
                 record.push(Entry::start(study, &evaluated, stage, session.progress.seconds()));
                 counted_with_start = 1;
             }
             let diagonal = preconditioner(study, &control, &evaluated);
-            let fresh = optimizer(study, &control, stage, &diagonal)?.start(start).map_err(misconfigured)?;
-            Point { stage, ended: false, base, preconditioner: diagonal, state: fresh }
+            let fresh = optimizer(study, &control, stage, &diagonal)?.start(start.clone()).map_err(misconfigured)?;
+            (Point { stage, ended: false, base, preconditioner: diagonal, state: fresh }, Some((start, evaluated)))
         }
     };
+    let mut misfit =
+        Misfit { setup: &setup, control: &control, evaluations: &evaluations, lowest: None, last, log: &mut log };
     let lbfgs = optimizer(study, &control, stage, &point.preconditioner)?;
     while point.state.iterations() < options.iterations as u64 {
         let report = match lbfgs.step(&mut point.state, &mut misfit) {
@@ -216,6 +249,27 @@ fn run_stage<T: Scalar>(
     }
     say_log(session, misfit.log);
     Ok(None)
+}
+
+/// Leaves the shots out for the stage that were bad when it began, and says so.
+fn leave_out<T: Scalar>(
+    session: &Session,
+    setup: &mut StageSetup<T>,
+    record: &mut Record,
+    stage: usize,
+    evaluated: &Evaluated,
+) -> Result<(), ExperimentError> {
+    let bad: Vec<usize> = evaluated.bad_shots.iter().map(|(shot, _)| *shot).collect();
+    for (_, failure) in &evaluated.bad_shots {
+        session.progress.line(&format!("  left out for this stage: {failure}"));
+    }
+    if evaluated.shots.is_empty() {
+        let (_, failure) = evaluated.bad_shots.first().expect("a stage has shots");
+        return Err(Failure::new(failure.code(), format!("every shot is bad; {failure}")).into());
+    }
+    setup.leave_out(&bad);
+    record.leave_out(stage, bad);
+    Ok(())
 }
 
 fn iteration_text(record: &Record, report: &IterationReport) -> String {

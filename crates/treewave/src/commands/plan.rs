@@ -53,19 +53,8 @@ impl Planned {
 /// Code 2 for a configuration or budget that cannot be, 3 for data, 5 for a scratch directory that does not work.
 pub fn run(config: &Path, ranks: usize, measure_anew: bool, as_json: bool, common: &Common) -> Outcome {
     let study = Study::load(load_config(config, common)?)?;
-    let threads = study.config.threads_per_rank.unwrap_or_else(|| {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        (processors / ranks).max(1)
-    });
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-    pool.map_err(|e| unwritable(format!("cannot start {threads} threads: {e}")))?;
-    let known = KnownCosts::of_user(measure_anew);
-    let stages: Vec<Planned> = match study.config.physics.equation {
-        Equation::SeedPml => vec![super::seed_pml::plan(&study, ranks)?],
-        Equation::Acoustic => (0..study.config.stages.len())
-            .map(|stage| with_precision!(study, plan_stage(&study, stage, [ranks, threads], &known)))
-            .collect::<Result<_, _>>()?,
-    };
+    let threads = study.config.threads_per_rank.unwrap_or_else(|| (processors() / ranks).max(1));
+    let stages = plan_stages(&study, [ranks, threads], measure_anew)?;
     let largest = |of: &dyn Fn(&Planned) -> u64| stages.iter().map(of).max().unwrap_or(0);
     let memory_bytes = largest(&|p| p.memory.of_inversion());
     let gradient_bytes = largest(&|p| p.memory.of_gradient());
@@ -140,6 +129,27 @@ pub fn run(config: &Path, ranks: usize, measure_anew: bool, as_json: bool, commo
     Ok(0)
 }
 
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Plans all stages for so many ranks of so many threads, as many of which as this machine has are used to measure.
+pub(super) fn plan_stages(
+    study: &Study,
+    [ranks, threads]: [usize; 2],
+    measure_anew: bool,
+) -> Result<Vec<Planned>, Failure> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    pool.map_err(|e| unwritable(format!("cannot start {threads} threads: {e}")))?;
+    let known = KnownCosts::of_user(measure_anew);
+    match study.config.physics.equation {
+        Equation::SeedPml => Ok(vec![super::seed_pml::plan(study, ranks)?]),
+        Equation::Acoustic => (0..study.config.stages.len())
+            .map(|stage| with_precision!(study, plan_stage(study, stage, [ranks, threads], &known)))
+            .collect(),
+    }
+}
+
 fn stage_json(p: &Planned) -> Value {
     let plan = &p.gradient.reversal;
     let weighed = p.gradient.weighed.iter();
@@ -204,8 +214,7 @@ fn plan_stage<T: Scalar>(
         spill: &|slots, state| reversal::spill(&config.reversal.scratch, &config.run.name, 0, slots, state),
     };
     // As many ranks at once as this machine has processors for.
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let together = ranks.min(processors / threads).max(1);
+    let together = ranks.min(processors() / threads).max(1);
     let job = Job {
         steps: band.steps(),
         shots: shots.len(),

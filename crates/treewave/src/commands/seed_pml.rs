@@ -143,7 +143,7 @@ pub fn simulate(
     let shots: Vec<usize> = (0..study.survey.shots.len()).collect();
     session.progress.begin("modelling", shots.len());
     let all = treewave_inversion::ShotLoop { shots: &shots, ..setup.shot_loop(session) };
-    all.simulate(&|shot| Ok(setup.from_rest(&setup.simulated(&program, shot)?)), &mut |shot, traces| {
+    all.simulate(&|shot| Ok(Some(setup.from_rest(&setup.simulated(&program, shot)?))), &mut |shot, traces| {
         let shape = (study.survey.shots[shot].receivers_m.len(), study.survey.samples);
         let view = ArrayView2::from_shape(shape, traces).expect("traces fill the shot");
         writer.as_mut().expect("the sink is called on rank 0").write_shot(shot, view).map_err(unwritable)

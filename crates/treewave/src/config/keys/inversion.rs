@@ -306,9 +306,18 @@ impl Default for Parallel {
 }
 
 /// What is written beside the run file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Output {
     /// Whether the run file also holds the predicted data of the last model and the residual.
     pub data: bool,
+    /// Least time between two saves of what a rank has summed within a gradient, in s; 0: after every shot.
+    #[schemars(range(min = 0.0, max = 86_400.0))]
+    pub ledger_every_s: f64,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Output { data: false, ledger_every_s: 60.0 }
+    }
 }
