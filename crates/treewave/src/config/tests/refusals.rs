@@ -173,6 +173,7 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     ("parallel.threads_per_rank=4.0", "parallel.threads_per_rank", "\"auto\" or a whole number"),
     ("parallel.shots_at_once=0", "parallel.shots_at_once", "1 to 1024"),
     ("output.data=1", "output.data", "true or false"),
+    ("output.ledger_every_s=-1", "output.ledger_every_s", "0 to 86400"),
 ];
 
 #[test]

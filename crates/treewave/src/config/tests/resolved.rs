@@ -274,6 +274,7 @@ fn the_fingerprint_changes_with_the_result_and_with_nothing_else() {
         "parallel.threads_per_rank=2",
         "parallel.shots_at_once=2",
         "output.data=true",
+        "output.ledger_every_s=5",
         "run.output=there",
         "optimizer.iterations=7",
         "stage.0.iterations=3",
