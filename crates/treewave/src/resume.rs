@@ -44,13 +44,10 @@ impl Resume {
         let directory = restart_directory(study);
         let Some(restart) = load_restart(&directory).map_err(bad_data)? else { return Ok(None) };
         let saved: Value = serde_json::from_str(&restart.text).map_err(bad_data)?;
-        refuse_changes(study, &saved).or_else(|refusal| {
-            if force {
-                Ok(session.progress.line(&format!("going on all the same (--force): {refusal}")))
-            } else {
-                Err(refusal)
-            }
-        })?;
+        match refuse_changes(study, &saved) {
+            Err(refusal) if force => session.progress.line(&format!("going on all the same (--force): {refusal}")),
+            other => other?,
+        }
         let record = resumed_record(study, session, &restart, &saved)?;
         Ok(Some((record, point(&restart, &saved)?)))
     }

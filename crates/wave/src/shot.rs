@@ -333,7 +333,7 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
             };
             let records = &records[end - levels - steps.start..][..levels];
             let image = (&mut gradient[..], &mut illumination[..]);
-            self.acoustic.step_back(levels, state, spare, records, image, exchange, scratch);
+            self.acoustic.step_back(levels, (state, spare), records, image, exchange, scratch);
             for level in 0..levels {
                 let taken = &taken[level * cells..][..cells];
                 self.source.gather(taken, &mut wavelet[end - 1 - level..][..1]);

@@ -129,8 +129,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
     pub(crate) fn step_back(
         &self,
         levels: usize,
-        state: &mut State<T>,
-        spare: &mut [Field<T>; 2],
+        (state, spare): (&mut State<T>, &mut [Field<T>; 2]),
         records: &[Record<T>],
         image: (&mut [T], &mut [T]),
         exchange: Exchange<T>,
