@@ -260,9 +260,10 @@ impl ShotLoop<'_> {
         };
         let kept = if self.cluster.rank() == 0 { ledger.load() } else { Ok(Vec::new()) };
         let kept = self.cluster.agree(kept)?;
-        let scattered = self.cluster.any(kept.len() > 1);
         let partial = Partial::merged(kept, lengths, self.shots);
-        if scattered {
+        let begun = !partial.shots.is_empty() && partial.shots.len() < self.shots.len();
+        // Before any rank keeps anything new under a name that holds something old.
+        if self.cluster.any(begun) {
             self.replace(ledger, &partial)?;
         }
         let shots = partial.shots.iter().map(|(shot, _)| *shot as u64);

@@ -3,6 +3,7 @@
 //! In 16 bits a row has an exponent in common, a power of two that brings its largest value near the largest of the IEEE format
 //! binary16. A value keeps 11 significant bits: its error is at most 2⁻¹¹ of it, or 2⁻³⁹ of the largest of its row.
 
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use half::f16;
@@ -44,7 +45,7 @@ impl RecordForm {
 }
 
 /// The power of two of a row; [`SILENT`] for one of zeros.
-type Exponent = i16;
+pub(crate) type Exponent = i16;
 const SILENT: Exponent = Exponent::MIN;
 /// The largest value of a row has this exponent in 16 bits.
 const LARGEST: i32 = 14;
@@ -116,10 +117,10 @@ impl<T: Real> Record<T> {
 pub(crate) struct SharedRecord<'a, T> {
     first: usize,
     row: usize,
-    values: SharedValues<'a, T>,
+    pub values: SharedValues<'a, T>,
 }
 
-enum SharedValues<'a, T> {
+pub(crate) enum SharedValues<'a, T> {
     Full(Shared<'a, T>),
     Half { values: Shared<'a, f16>, exponents: Shared<'a, Exponent> },
 }
@@ -133,38 +134,38 @@ impl<'a, T: Real> SharedRecord<'a, T> {
         }
     }
 
-    /// Keeps a row.
-    ///
-    /// # Safety
-    /// Nobody else uses it meanwhile.
-    #[allow(unsafe_code)]
-    pub unsafe fn pack(&self, row: usize, from: &[T]) {
-        let from = &from[self.first..self.row];
-        let part = row * from.len()..(row + 1) * from.len();
-        // SAFETY: the caller promises.
-        unsafe {
-            match &self.values {
-                SharedValues::Full(values) => values.write(part).copy_from_slice(from),
-                SharedValues::Half { values, exponents } => {
-                    exponents.write(row..row + 1)[0] = pack_row(from, values.write(part));
-                }
-            }
+    /// The values of a row.
+    pub fn part(&self, row: usize) -> Range<usize> {
+        let kept = self.row - self.first;
+        row * kept..(row + 1) * kept
+    }
+
+    /// What is kept of a row.
+    pub fn kept<'b>(&self, row: &'b [T]) -> &'b [T] {
+        &row[self.first..self.row]
+    }
+}
+
+/// A row of a record, to be written.
+pub(crate) enum RowMut<'a, T> {
+    Full(&'a mut [T]),
+    Half(&'a mut [f16], &'a mut Exponent),
+}
+
+impl<T: Real> RowMut<'_, T> {
+    /// Keeps what is kept of a row.
+    pub fn pack(self, from: &[T]) {
+        match self {
+            RowMut::Full(values) => values.copy_from_slice(from),
+            RowMut::Half(values, exponent) => *exponent = pack_row(from, values),
         }
     }
 
-    /// Sets a row to zero.
-    ///
-    /// # Safety
-    /// Nobody else uses it meanwhile.
-    #[allow(unsafe_code)]
-    pub unsafe fn clear(&self, row: usize) {
-        let kept = self.row - self.first;
-        // SAFETY: the caller promises.
-        unsafe {
-            match &self.values {
-                SharedValues::Full(values) => values.write(row * kept..(row + 1) * kept).fill(T::ZERO),
-                SharedValues::Half { exponents, .. } => exponents.write(row..row + 1)[0] = SILENT,
-            }
+    /// Sets the row to zero.
+    pub fn clear(self) {
+        match self {
+            RowMut::Full(values) => values.fill(T::ZERO),
+            RowMut::Half(_, exponent) => *exponent = SILENT,
         }
     }
 }

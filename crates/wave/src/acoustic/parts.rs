@@ -9,6 +9,7 @@ use treewave_kernels::{Lines, Shared, SideLayer, Sides};
 
 use super::Acoustic;
 use crate::layout::Layout;
+use crate::record::{RowMut, SharedRecord, SharedValues};
 use crate::tiles::Tile;
 
 /// Where rows begin: plane and row.
@@ -47,6 +48,23 @@ impl<'a, 'b, T> Cells<'a, 'b, T> {
     pub unsafe fn rows_mut(&self, lines: &Lines<T>, (ix, iy): Place) -> &'b mut [T] {
         // SAFETY: the caller promises.
         unsafe { self.array.write(rows(lines, self.place([ix, iy, 0]), self.strides, lines.n)) }
+    }
+}
+
+/// A row of a record, to be written.
+///
+/// # Safety
+/// While it is used, nobody else uses it.
+pub(super) unsafe fn record_row<'a, T: Real>(record: &'a SharedRecord<T>, row: usize) -> RowMut<'a, T> {
+    let part = record.part(row);
+    // SAFETY: the caller promises.
+    unsafe {
+        match &record.values {
+            SharedValues::Full(values) => RowMut::Full(values.write(part)),
+            SharedValues::Half { values, exponents } => {
+                RowMut::Half(values.write(part), &mut exponents.write(row..row + 1)[0])
+            }
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use treewave_core::Real;
 use treewave_kernels::{Lines, Shared};
 
 use super::Acoustic;
-use super::parts::Cells;
+use super::parts::{Cells, record_row};
 use crate::field::Field;
 use crate::front::Extent;
 use crate::points::Points;
@@ -86,7 +86,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             unsafe {
                 if !concerned[*level].meets(planes, rows) {
                     if let Some(record) = record {
-                        self.rows_of(tile).for_each(|row| record.clear(row));
+                        self.rows_of(tile).for_each(|row| record_row(record, row).clear());
                     }
                     // No source is there.
                     return self.exchange(tile, &shares, new, None);
@@ -113,7 +113,9 @@ impl<T: Real + Send + Sync> Acoustic<T> {
                 if let (Some(packed), Some(unpacked)) = (packed, &unpacked) {
                     let row = self.layout.row;
                     let of_tile = unpacked.read(0..unpacked.len()).chunks_exact(row);
-                    self.rows_of(tile).zip(of_tile).for_each(|(row, from)| packed.pack(row, from));
+                    self.rows_of(tile)
+                        .zip(of_tile)
+                        .for_each(|(row, from)| record_row(packed, row).pack(packed.kept(from)));
                 }
             }
         });
