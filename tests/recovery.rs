@@ -100,7 +100,7 @@ fn a_killed_gradient_goes_on_with_the_shots_that_are_missing() {
 }
 
 #[test]
-fn a_stopped_gradient_keeps_every_shot_it_has_finished() {
+fn a_run_stopped_in_a_gradient_goes_on_to_the_same_bits() {
     let case = Case::new(CASE);
     // No shot is kept on the way: the default is a minute.
     let mut job = case.start(ONE, "invert", "stopped", &["-v"]);

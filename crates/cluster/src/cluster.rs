@@ -61,7 +61,9 @@ pub trait Cluster: Sync {
     /// Shots are handed out in the given order, one by one, to the rank that is free, so the dearest should come first.
     /// The order of rank 0 counts. A rank computes as many shots side by side as it has workers; all ranks have the same
     /// number. Where there are several ranks or workers, each worker runs on a thread of its own while the calling
-    /// thread carries messages. On rank 0 `progress` is told how far all ranks are. A stop requested on any rank is a stop on all: shots under way are finished, no more are begun.
+    /// thread carries messages. On rank 0 `progress` is told how far all ranks
+    /// are. A stop requested on any rank is a stop on all: no more shots are begun, and those under way end as their work
+    /// sees fit.
     ///
     /// # Errors
     /// On a single rank the first failure of a worker, as soon as no other one is in a shot. Where there are more ranks,
