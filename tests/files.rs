@@ -5,32 +5,17 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use common::{Case, Layout, errors, send};
+use common::{Case, Layout, errors, section, send};
 
 /// Many short iterations, so that the run file is published often.
-const CASE: &str = r#"
-schema = 1
-[run]
-name = "case"
-[model]
-true  = { builtin = "foldbelt", shape = [61, 41], spacing_m = 40.0 }
-start = { builtin = "foldbelt", shape = [61, 41], spacing_m = 40.0, smooth_m = 200.0, keep_water = true }
-[boundary]
-width_cells = 10
-[time]
-duration_s = 1.2
-record_s = 0.004
-[survey]
-sources   = { x_m = { start = 400, stop = 2000, count = 2 }, z_m = 40 }
-receivers = { x_m = { start = 0, stop = 2400, step = 80 }, z_m = 80 }
-[wavelet]
-peak_frequency_hz = 4.0
-[data]
-synthetic = true
-[optimizer]
+const REST: &str = r#"[optimizer]
 bounds = { vp_m_per_s = [1400.0, 5000.0] }
 iterations = 2000
 "#;
+
+fn case() -> Case {
+    Case::new(&section(2, 1.2, REST))
+}
 
 const ALONE: Layout = Layout { ranks: 1, threads: 1 };
 /// How often the run file is opened, and how many versions of it must be seen at least: else nothing was tested.
@@ -62,7 +47,7 @@ fn said(ended: &Output) -> String {
 #[test]
 fn a_run_file_opens_at_any_moment_of_the_run() {
     let Some(python) = python() else { return };
-    let case = Case::new(CASE);
+    let case = case();
     let run = case.path("run").join("run.h5");
     let mut job = case.start(ALONE, "invert", "run", &["--quiet"]);
     assert!(job.wait_for(|| run.exists()), "the run ended without a run file");
@@ -82,7 +67,7 @@ fn a_run_file_opens_at_any_moment_of_the_run() {
 #[test]
 fn all_public_files_keep_the_rules_of_the_format() {
     let Some(python) = python() else { return };
-    let case = Case::new(CASE);
+    let case = case();
     case.succeed(ALONE, "invert", "run", &["--set", "optimizer.iterations=2", "--set", "output.data=true"]);
     let gradient = case.path("gradient.h5");
     case.succeed(ALONE, "gradient", "run", &["-o", gradient.to_str().expect("the path is plain")]);

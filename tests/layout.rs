@@ -4,32 +4,12 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{Case, Layout, PROGRAM, bits, errors, ranks_or_skipped, reversal_log};
+use common::{Case, Layout, PROGRAM, bits, errors, ranks_or_skipped, reversal_log, section};
 
 /// Three shots of 300 steps; snapshots are some 80 kB.
-const CASE: &str = r#"
-schema = 1
-[run]
-name = "case"
-[model]
-true  = { builtin = "foldbelt", shape = [61, 41], spacing_m = 40.0 }
-start = { builtin = "foldbelt", shape = [61, 41], spacing_m = 40.0, smooth_m = 200.0, keep_water = true }
-[physics]
-equation = "acoustic"
-[boundary]
-width_cells = 10
-[time]
-duration_s = 1.2
-record_s = 0.004
-[survey]
-sources   = { x_m = { start = 400, stop = 2000, count = 3 }, z_m = 40 }
-receivers = { x_m = { start = 0, stop = 2400, step = 80 }, z_m = 80 }
-[wavelet]
-kind = "ricker"
-peak_frequency_hz = 4.0
-[data]
-synthetic = true
-"#;
+fn case() -> Case {
+    Case::new(&section(3, 1.2, ""))
+}
 
 /// A way to reverse: keys of `[reversal]` and whole ones, and whether it uses the disk; `None` where measured costs decide.
 type Way = (&'static [&'static str], Option<bool>);
@@ -100,7 +80,7 @@ fn assert_same_bits(file: &Path, reference: &Path, what: &str) {
 
 #[test]
 fn every_strategy_and_budget_gives_the_same_bits() {
-    let case = Case::new(CASE);
+    let case = case();
     let one = Layout { ranks: 1, threads: 1 };
     let reference = gradient(&case, Path::new(PROGRAM), one, STORE_ALL, "reference");
     for (i, way) in WAYS.into_iter().enumerate() {
@@ -117,7 +97,7 @@ fn any_number_of_ranks_and_threads_gives_the_same_bits() {
     if !ranks_or_skipped() {
         return;
     }
-    let case = Case::new(CASE);
+    let case = case();
     let one = Layout { ranks: 1, threads: 1 };
     let reference = gradient(&case, Path::new(PROGRAM), one, STORE_ALL, "reference");
     // The last has more ranks than shots.
@@ -145,7 +125,7 @@ fn the_build_without_mpi_gives_the_same_bits() {
         println!("skipped: TREEWAVE_SOLO_BINARY names no build without MPI to compare with");
         return;
     };
-    let case = Case::new(CASE);
+    let case = case();
     let layout = Layout { ranks: 1, threads: 2 };
     let [ours, theirs] = [(Path::new(PROGRAM), "ours"), (Path::new(&solo), "theirs")]
         .map(|(program, name)| gradient(&case, program, layout, SPILLING, name));

@@ -7,33 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use common::{Case, Layout, bits, errors, layout, send};
+use common::{Case, Layout, errors, layout, results, section, send};
 use treewave_storage::read_run;
 
 /// Four shots of 400 steps, ten iterations.
-const CASE: &str = r#"
-schema = 1
-[run]
-name = "case"
-[model]
-true  = { builtin = "foldbelt", shape = [61, 41], spacing_m = 40.0 }
-start = { builtin = "foldbelt", shape = [61, 41], spacing_m = 40.0, smooth_m = 200.0, keep_water = true }
-[physics]
-equation = "acoustic"
-[boundary]
-width_cells = 10
-[time]
-duration_s = 1.6
-record_s = 0.004
-[survey]
-sources   = { x_m = { start = 400, stop = 2000, count = 4 }, z_m = 40 }
-receivers = { x_m = { start = 0, stop = 2400, step = 80 }, z_m = 80 }
-[wavelet]
-kind = "ricker"
-peak_frequency_hz = 4.0
-[data]
-synthetic = true
-[reversal]
+const REST: &str = r#"[reversal]
 memory = "2 MiB"
 [optimizer]
 bounds = { vp_m_per_s = [1400.0, 5000.0] }
@@ -42,15 +20,13 @@ iterations = 10
 water_bottom_m = 120.0
 "#;
 
+fn case() -> Case {
+    Case::new(&section(4, 1.6, REST))
+}
+
 const ONE: Layout = Layout { ranks: 1, threads: 1 };
 /// Keeps what is summed after every shot.
 const EVERY_SHOT: [&str; 2] = ["--set", "output.ledger_every_s=0"];
-
-/// Models, gradients and histories of a run, as bits.
-fn results(case: &Case, output: &str) -> Vec<u64> {
-    let file = case.path(output).join("run.h5");
-    ["vp", "gradient", "misfit", "misfit_per_shot", "step_percent"].iter().flat_map(|name| bits(&file, name)).collect()
-}
 
 /// What ranks have kept of evaluations.
 fn kept(output: &Path) -> Vec<PathBuf> {
@@ -68,7 +44,7 @@ fn known_shots(said: &str) -> Vec<usize> {
 
 #[test]
 fn a_killed_gradient_goes_on_with_the_shots_that_are_missing() {
-    let case = Case::new(CASE);
+    let case = case();
     case.succeed(ONE, "invert", "reference", &[]);
     assert_eq!(kept(&case.path("reference")), Vec::<PathBuf>::new(), "a saved iteration needs no ledger");
     let mut known = 0;
@@ -95,13 +71,13 @@ fn a_killed_gradient_goes_on_with_the_shots_that_are_missing() {
     let ended = case.succeed(layout(2, 1), "invert", "killed", &EVERY_SHOT);
     known += known_shots(&errors(&ended)).iter().sum::<usize>();
     assert!(known >= 3, "{known} shots were known after four kills");
-    assert!(results(&case, "killed") == results(&case, "reference"), "another result than without kills");
+    assert!(results(&case.path("killed")) == results(&case.path("reference")), "another result than without kills");
     assert_eq!(kept(&case.path("killed")), Vec::<PathBuf>::new());
 }
 
 #[test]
 fn a_run_stopped_in_a_gradient_goes_on_to_the_same_bits() {
-    let case = Case::new(CASE);
+    let case = case();
     // No shot is kept on the way: the default is a minute.
     let mut job = case.start(ONE, "invert", "stopped", &["-v"]);
     let output = case.path("stopped");
@@ -115,12 +91,12 @@ fn a_run_stopped_in_a_gradient_goes_on_to_the_same_bits() {
     let ended = case.succeed(layout(2, 1), "invert", "stopped", &[]);
     println!("known: {:?}", known_shots(&errors(&ended)));
     case.succeed(ONE, "invert", "reference", &[]);
-    assert!(results(&case, "stopped") == results(&case, "reference"), "another result than without the stop");
+    assert!(results(&case.path("stopped")) == results(&case.path("reference")), "another result than without the stop");
 }
 
 #[test]
 fn a_damaged_ledger_costs_time_and_no_bit() {
-    let case = Case::new(CASE);
+    let case = case();
     case.succeed(ONE, "invert", "reference", &[]);
     let mut job = case.start(layout(2, 1), "invert", "damaged", &EVERY_SHOT);
     let output = case.path("damaged");
@@ -135,12 +111,12 @@ fn a_damaged_ledger_costs_time_and_no_bit() {
     }
     let ended = case.succeed(ONE, "invert", "damaged", &[]);
     assert!(errors(&ended).contains("its shots are done again"), "{}", errors(&ended));
-    assert!(results(&case, "damaged") == results(&case, "reference"), "another result");
+    assert!(results(&case.path("damaged")) == results(&case.path("reference")), "another result");
 }
 
 #[test]
 fn a_second_process_in_the_same_directory_is_refused_and_the_first_goes_on() {
-    let case = Case::new(CASE);
+    let case = case();
     let mut job = case.start(ONE, "invert", "run", &[]);
     let lock = case.path("run").join("run.lock");
     assert!(job.wait_for(|| fs::read_to_string(&lock).is_ok_and(|text| text.contains("host"))), "no lock");
@@ -170,7 +146,7 @@ const LONG: [&str; 5] = [
 
 #[test]
 fn a_stop_is_met_in_the_middle_of_a_shot() {
-    let case = Case::new(CASE);
+    let case = case();
     let data = case.path("observed.h5");
     let simulated = [&LONG[..], &["--model", "true", "-o", data.to_str().unwrap()]].concat();
     case.succeed(layout(1, 2), "simulate", "data", &simulated);
@@ -192,7 +168,7 @@ fn a_stop_is_met_in_the_middle_of_a_shot() {
 
 #[test]
 fn a_run_stops_by_itself_within_the_time_it_is_given() {
-    let case = Case::new(CASE);
+    let case = case();
     let began = Instant::now();
     let words = [&LONG[..], &["--max-time", "4s"]].concat();
     let ended = case.run(layout(2, 1), "invert", "limited", &words);
@@ -204,7 +180,7 @@ fn a_run_stops_by_itself_within_the_time_it_is_given() {
 
 #[test]
 fn bad_shots_are_left_out_for_a_whole_stage_and_told_where_that_is_asked_for() {
-    let case = Case::new(CASE);
+    let case = case();
     let data = case.path("observed.h5");
     case.succeed(ONE, "simulate", "data", &["--model", "true", "-o", data.to_str().unwrap()]);
     let observed = format!("data={{observed=\"{}\"}}", data.display());
@@ -220,7 +196,7 @@ fn bad_shots_are_left_out_for_a_whole_stage_and_told_where_that_is_asked_for() {
     assert_eq!(refused.status.code(), Some(3), "{}", errors(&refused));
     let ended = case.succeed(layout(2, 1), "invert", "left", &[&words[..], &["--skip-bad-shots"]].concat());
     assert!(errors(&ended).contains("left out for this stage: shot 2"), "{}", errors(&ended));
-    assert!(results(&case, "left") == results(&case, "reference"), "another result than without the shot");
+    assert!(results(&case.path("left")) == results(&case.path("reference")), "another result than without the shot");
     let told = || {
         let file = hdf5::File::open(case.path("left/run.h5")).unwrap();
         let text = file.attr("shots_left_out").and_then(|a| a.read_scalar::<hdf5::types::VarLenUnicode>());
@@ -233,12 +209,46 @@ fn bad_shots_are_left_out_for_a_whole_stage_and_told_where_that_is_asked_for() {
     assert_eq!(told(), "stage 0: [2]");
     let more = ["--set", "optimizer.iterations=11", "--set", "inversion.shots=[0,1,3]"];
     case.succeed(ONE, "invert", "reference", &[&words[..], &more].concat());
-    assert!(results(&case, "left") == results(&case, "reference"), "another result after going on");
+    assert!(results(&case.path("left")) == results(&case.path("reference")), "another result after going on");
+}
+
+#[test]
+fn a_run_goes_on_with_the_same_data_alone() {
+    let case = case();
+    let data = case.path("observed.h5");
+    case.succeed(ONE, "simulate", "data", &["--model", "true", "-o", data.to_str().unwrap()]);
+    let observed = format!("data={{observed=\"{}\"}}", data.display());
+    let of = |iterations: &'static str| ["--set", &observed, "--set", iterations].map(String::from);
+    let run = |layout: Layout, iterations| {
+        let words = of(iterations);
+        case.run(layout, "invert", "run", &words.each_ref().map(String::as_str))
+    };
+    assert_eq!(run(layout(2, 1), "optimizer.iterations=1").status.code(), Some(0));
+    // One sample of the last shot.
+    let add = |more: f32| {
+        let file = hdf5::File::open_rw(&data).unwrap();
+        let traces = file.dataset("data").unwrap();
+        let place = ndarray::s![traces.shape()[0] - 3, 200..201];
+        let before = traces.read_slice_1d::<f32, _>(place).unwrap();
+        traces.write_slice(&[before[0] + more], place).unwrap();
+        before[0]
+    };
+    let before = add(1.0);
+    for ranks in [1, 3] {
+        let refused = run(layout(ranks, 1), "optimizer.iterations=2");
+        assert_eq!(refused.status.code(), Some(2), "{}", errors(&refused));
+        assert!(errors(&refused).contains("contents of data.observed has changed"), "{}", errors(&refused));
+    }
+    let changed = add(0.0);
+    add(before - changed);
+    assert_eq!(add(0.0).to_bits(), before.to_bits());
+    let ended = run(layout(3, 1), "optimizer.iterations=2");
+    assert_eq!(ended.status.code(), Some(0), "{}", errors(&ended));
 }
 
 #[test]
 fn a_run_goes_on_with_other_physics_only_by_force() {
-    let case = Case::new(CASE);
+    let case = case();
     case.succeed(ONE, "invert", "run", &["--set", "optimizer.iterations=1"]);
     let changed = ["--set", "physics.space_order=4"];
     assert_eq!(case.run(ONE, "invert", "run", &changed).status.code(), Some(2));

@@ -8,35 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant, SystemTime};
 
-use common::{Case, Job, Layout, errors, layout, ranks_or_skipped, send};
+use common::{Case, Job, Layout, errors, layout, ranks_or_skipped, section, send};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use treewave_storage::{RunRecord, read_run};
 
 /// Two stages of three iterations, three shots of 400 steps.
-const CASE: &str = r#"
-schema = 1
-[run]
-name = "case"
-[model]
-true  = { builtin = "foldbelt", shape = [61, 41], spacing_m = 40.0 }
-start = { builtin = "foldbelt", shape = [61, 41], spacing_m = 40.0, smooth_m = 200.0, keep_water = true }
-[physics]
-equation = "acoustic"
-[boundary]
-width_cells = 10
-[time]
-duration_s = 1.6
-record_s = 0.004
-[survey]
-sources   = { x_m = { start = 400, stop = 2000, count = 3 }, z_m = 40 }
-receivers = { x_m = { start = 0, stop = 2400, step = 80 }, z_m = 80 }
-[wavelet]
-kind = "ricker"
-peak_frequency_hz = 4.0
-[data]
-synthetic = true
-[reversal]
+const REST: &str = r#"[reversal]
 strategy = "two-level"
 memory = "1 MiB"
 disk = "64 MiB"
@@ -50,6 +28,10 @@ iterations = 3
 [[stage]]
 iterations = 3
 "#;
+
+fn case() -> Case {
+    Case::new(&section(3, 1.6, REST))
+}
 
 const STORE_ALL: [&str; 4] = ["--set", "reversal.strategy=store-all", "--set", "reversal.memory=64 MiB"];
 const REVOLVE: [&str; 4] = ["--set", "reversal.strategy=revolve", "--set", "reversal.snapshots=6"];
@@ -135,7 +117,7 @@ fn mean_iteration(case: &Case) -> Duration {
 
 #[test]
 fn an_inversion_has_the_same_bits_on_any_layout_with_any_strategy() {
-    let case = Case::new(CASE);
+    let case = case();
     reference(&case);
     case.succeed(Layout { ranks: 1, threads: 1 }, "invert", "revolve", &REVOLVE);
     assert_same_run(&case, "revolve", "reference");
@@ -158,7 +140,7 @@ struct Leg {
 
 #[test]
 fn a_run_stopped_at_random_times_goes_on_elsewhere_to_the_same_bits() {
-    let case = Case::new(CASE);
+    let case = case();
     reference(&case);
     let (mean, mut moments) = (mean_iteration(&case), moments());
     let leg = |layout, words: &[&'static str], after, signal, to_the_first| {
@@ -191,7 +173,7 @@ fn a_run_stopped_at_random_times_goes_on_elsewhere_to_the_same_bits() {
 
 #[test]
 fn a_killed_run_goes_on_to_the_same_bits() {
-    let case = Case::new(CASE);
+    let case = case();
     reference(&case);
     let (mean, mut moments) = (mean_iteration(&case), moments());
     for (after, layout) in [(1, layout(1, 2)), (2, layout(3, 1)), (4, layout(1, 1))] {
@@ -225,7 +207,7 @@ fn listing(folder: &Path) -> BTreeMap<PathBuf, (u64, SystemTime)> {
 
 #[test]
 fn a_run_goes_on_after_its_end_but_not_as_another_one() {
-    let case = Case::new(CASE);
+    let case = case();
     reference(&case);
     let one = Layout { ranks: 1, threads: 2 };
     case.succeed(one, "invert", "first", &FEWER);

@@ -39,6 +39,32 @@ pub fn layout(ranks: usize, threads: usize) -> Layout {
     Layout { ranks: if has_ranks() { ranks } else { 1 }, threads }
 }
 
+/// The configuration of a small section of the fold belt with so many shots of so many seconds, and what else it says.
+pub fn section(shots: usize, duration_s: f64, rest: &str) -> String {
+    format!(
+        r#"
+schema = 1
+[run]
+name = "case"
+[model]
+true  = {{ builtin = "foldbelt", shape = [61, 41], spacing_m = 40.0 }}
+start = {{ builtin = "foldbelt", shape = [61, 41], spacing_m = 40.0, smooth_m = 200.0, keep_water = true }}
+[boundary]
+width_cells = 10
+[time]
+duration_s = {duration_s}
+record_s = 0.004
+[survey]
+sources   = {{ x_m = {{ start = 400, stop = 2000, count = {shots} }}, z_m = 40 }}
+receivers = {{ x_m = {{ start = 0, stop = 2400, step = 80 }}, z_m = 80 }}
+[wavelet]
+peak_frequency_hz = 4.0
+[data]
+synthetic = true
+{rest}"#
+    )
+}
+
 /// A folder with `case.toml` and a scratch directory, removed at the end.
 pub struct Case {
     folder: tempfile::TempDir,
@@ -173,6 +199,12 @@ impl Job {
 pub fn send(signal: &str, process: u32) {
     let sent = Command::new("sh").args(["-c", &format!("kill -s {signal} {process}")]).stderr(Stdio::null()).status();
     sent.expect("there is a shell");
+}
+
+/// Models, gradients and histories of the run in an output directory, as bits.
+pub fn results(output: &Path) -> Vec<u64> {
+    let file = output.join("run.h5");
+    ["vp", "gradient", "misfit", "misfit_per_shot", "step_percent"].iter().flat_map(|name| bits(&file, name)).collect()
 }
 
 /// The bits of all numbers of a dataset.

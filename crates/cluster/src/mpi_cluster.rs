@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use fail::fail_point;
 use mpi::collective::SystemOperation;
 use mpi::environment::{self, Threading, Universe};
 use mpi::point_to_point::{Destination, Source};
@@ -163,6 +164,7 @@ pub(crate) fn library() -> Option<String> {
 
 /// Returns when all ranks have come here; sleeps between looks, short at first.
 fn await_all(world: &SimpleCommunicator) {
+    fail_point!("message.collective");
     let mut pause = Duration::from_micros(10);
     let mut request = world.immediate_barrier();
     while let Err(pending) = request.test() {

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use fail::fail_point;
 use mpi::point_to_point::{Destination, Source};
 use mpi::topology::{Communicator, SimpleCommunicator};
 use treewave_core::StopFlag;
@@ -114,6 +115,7 @@ impl Carrier<'_> {
             None => {
                 let Report { received, finished, dropped, stop } = report;
                 let letter = [self.queue, received as i64, finished as i64, dropped as i64, i64::from(stop)];
+                fail_point!("message.report");
                 self.world.process_at_rank(0).send_with_tag(&letter[..], REPORT);
             }
         }
@@ -138,6 +140,7 @@ impl Carrier<'_> {
             if rank == 0 {
                 own.push(answer);
             } else {
+                fail_point!("message.answer");
                 self.world.process_at_rank(rank as i32).send_with_tag(&close(answer)[..], ANSWER);
             }
         }

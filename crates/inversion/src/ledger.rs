@@ -6,6 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use fail::fail_point;
 use treewave_cluster::Failure;
 use treewave_core::{ReproducibleSum, SumError};
 
@@ -121,6 +122,7 @@ impl<'a> Keeper<'a> {
     ) -> Result<(), Failure> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.partial.add(shot, misfit, arrays).map_err(failed)?;
+        fail_point!("shot.summed");
         let due = self.ledger.is_some_and(|ledger| {
             let every = ledger.every();
             every.is_zero() || state.last.elapsed() >= every.max(COSTS * state.took)

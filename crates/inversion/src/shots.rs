@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use fail::fail_point;
 use treewave_cluster::{Cluster, Completion, Failure, Work};
 use treewave_core::{Event, Observer, ReproducibleSum, StopFlag, SumError, Survey};
 use treewave_reversal::{Log, ReverseError};
@@ -182,7 +183,9 @@ impl ShotLoop<'_> {
                     return Ok(());
                 }
                 let began = Instant::now();
+                fail_point!("shot.begin");
                 add(shot, work(shot))?;
+                fail_point!("shot.end");
                 self.observer.event(Event::Shot { shot, seconds: began.elapsed().as_secs_f64() });
                 Ok(())
             };
@@ -201,6 +204,7 @@ impl ShotLoop<'_> {
             return Err(ExperimentError::Rejected(failure.clone()));
         }
         let Partial { session, shots, mut sums } = keeper.into_partial();
+        fail_point!("gradient.sum");
         for sum in &mut sums {
             self.cluster.sum(sum).map_err(|e| Failure::new(BUG_CODE, e.to_string()))?;
         }
@@ -218,6 +222,7 @@ impl ShotLoop<'_> {
         {
             self.replace(ledger, &Partial { session: session + 1, shots: good.clone(), sums: sums.clone() })?;
         }
+        fail_point!("gradient.done");
         let (shots, misfit_per_shot): (Vec<usize>, Vec<f64>) = good.into_iter().unzip();
         Ok(Summed {
             misfit: misfit_per_shot.iter().sum(),
@@ -323,6 +328,7 @@ impl ShotLoop<'_> {
         let (mut packed, mut interrupted): (Vec<u8>, _) = (Vec::new(), false);
         let mut work = |shot: usize| -> Result<(), Failure> {
             let began = Instant::now();
+            fail_point!("shot.begin");
             let Some(traces) = model(shot)? else {
                 interrupted = true;
                 return Ok(());
@@ -363,6 +369,7 @@ impl ShotLoop<'_> {
 
     /// Shots by decreasing number of traces, which is what their costs differ in.
     fn dearest_first(&self, shots: &[usize]) -> Vec<usize> {
+        fail_point!("shots.order", |_| shots.iter().rev().copied().collect());
         let mut order = shots.to_vec();
         order.sort_by_key(|&shot| std::cmp::Reverse(self.survey.shots[shot].receivers_m.len()));
         order

@@ -12,6 +12,12 @@ pub enum StorageError {
     /// The operating system refused.
     #[error("{}: cannot {doing}: {source}", path.display())]
     Io { path: PathBuf, doing: &'static str, source: io::Error },
+    /// The disk or a quota is full.
+    #[error(
+        "{}: cannot {doing}: {reason}; the file takes {needed} bytes or more, {free} bytes are free: make room and start the same command again",
+        path.display()
+    )]
+    NoRoom { path: PathBuf, doing: String, reason: String, needed: u64, free: u64 },
     /// The file does not exist.
     #[error("{}: there is no such file", path.display())]
     MissingFile { path: PathBuf },

@@ -85,11 +85,12 @@ impl GatherWriter {
                 expected: format!("{expected:?} (trace, time)"),
             });
         }
+        self.file.reach_write()?;
         let written = match self.precision {
             Precision::F32 => self.data.write_slice(&traces.mapv(|v| v as f32), s![rows, ..]),
             Precision::F64 => self.data.write_slice(&traces.as_standard_layout(), s![rows, ..]),
         };
-        written.map_err(|e| StorageError::hdf5(&self.path, format!("write shot {shot}"), &e))?;
+        written.map_err(|e| self.file.error(format!("write shot {shot}"), &e))?;
         self.missing.remove(&shot);
         Ok(())
     }

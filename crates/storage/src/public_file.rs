@@ -19,7 +19,7 @@ use treewave_core::grid::AXIS_NAMES;
 use crate::error::StorageError;
 use crate::ffi::{self, BackReference};
 use crate::head::{Head, utc_text};
-use crate::publish::Beside;
+use crate::publish::{Beside, reach};
 use crate::reader::unlocked;
 
 /// Version of the layout of public files; readers refuse later ones.
@@ -116,9 +116,10 @@ impl PublicFile {
     /// # Errors
     /// [`StorageError::Io`], [`StorageError::Hdf5`] where the folder cannot be written.
     pub fn create(target: &Path, format: &str, head: &Head) -> Result<Self, StorageError> {
-        let beside = Beside::new(target)?;
+        let beside = Beside::new(target, 0)?;
+        reach("file.create").map_err(|e| beside.failure("create the file", e))?;
         let created = unlocked().create_excl(beside.path());
-        let file = created.map_err(|e| StorageError::hdf5(target, "create the file", &e))?;
+        let file = created.map_err(|e| beside.hdf5_failure("create the file", &e))?;
         let public = PublicFile { file, lengths: BTreeMap::new(), references: BTreeMap::new(), beside };
         let created = utc_text(SystemTime::now());
         for (name, text) in [
@@ -206,6 +207,7 @@ impl PublicFile {
             return Err(StorageError::content(self.beside.target(), what));
         }
         let dataset = self.create_dataset::<T>(label, &shape, None)?;
+        self.reach_write()?;
         dataset.write_raw(values).map_err(|e| self.error(format!("write dataset {:?}", label.name), &e))
     }
 
@@ -228,6 +230,7 @@ impl PublicFile {
             let view = ArrayViewD::from_shape(&shape[1..], slice)
                 .map_err(|e| StorageError::content(self.beside.target(), format!("dataset {:?}: {e}", label.name)))?;
             let place: Vec<SliceOrIndex> = once(i.into()).chain(shape[1..].iter().map(|_| (..).into())).collect();
+            self.reach_write()?;
             dataset
                 .write_slice(view, Selection::new(Hyperslab::from(place)))
                 .map_err(|e| self.error(format!("write dataset {:?}", label.name), &e))?;
@@ -255,6 +258,7 @@ impl PublicFile {
         shape: &[usize],
         rows: Option<usize>,
     ) -> Result<Dataset, StorageError> {
+        self.beside.bytes += (shape.iter().product::<usize>() * std::mem::size_of::<T>()) as u64;
         let mut builder = self.file.new_dataset::<T>();
         if let Some(rows) = rows
             && let Some(chunk) = chunk(shape, rows, std::mem::size_of::<T>())
@@ -283,8 +287,9 @@ impl PublicFile {
             write().map_err(|e| self.error(format!("attach axis {scale:?}"), &e))?;
         }
         let PublicFile { file, beside, .. } = self;
+        reach("file.close").map_err(|e| beside.failure("close the file", e))?;
         let closed = file.flush().and_then(|()| file.close());
-        closed.map_err(|e| StorageError::hdf5(beside.target(), "flush the file", &e))?;
+        closed.map_err(|e| beside.hdf5_failure("flush the file", &e))?;
         beside.publish()
     }
 
@@ -364,8 +369,13 @@ impl PublicFile {
         self.text(&dataset, name, text)
     }
 
-    fn error(&self, doing: String, source: &hdf5::Error) -> StorageError {
-        StorageError::hdf5(self.beside.target(), doing, source)
+    /// A place where tests kill the process or have the disk full.
+    pub(crate) fn reach_write(&self) -> Result<(), StorageError> {
+        reach("file.write").map_err(|e| self.beside.failure("write", e))
+    }
+
+    pub(crate) fn error(&self, doing: String, source: &hdf5::Error) -> StorageError {
+        self.beside.hdf5_failure(doing, source)
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::error::StorageError;
-use crate::publish::Beside;
+use crate::publish::{Beside, reach};
 
 const MAGIC: &[u8; 16] = b"treewave-rst-01\n";
 const HASH_BYTES: usize = 32;
@@ -28,6 +28,14 @@ pub struct Sealed<A = Vec<f64>> {
     pub arrays: Vec<(String, A)>,
 }
 
+impl<A: AsRef<[f64]>> Sealed<A> {
+    /// Bytes of the file.
+    fn bytes(&self) -> u64 {
+        let array = |(name, values): &(String, A)| 16 + name.len() + 8 * values.as_ref().len();
+        (MAGIC.len() + 24 + self.text.len() + self.arrays.iter().map(array).sum::<usize>() + HASH_BYTES) as u64
+    }
+}
+
 /// SHA-256 of a file's contents.
 type Hash = [u8; HASH_BYTES];
 
@@ -39,6 +47,7 @@ struct HashingWriter<W> {
 
 impl<W: Write> HashingWriter<W> {
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        reach("file.write")?;
         self.hash.update(bytes);
         self.inner.write_all(bytes)
     }
@@ -53,6 +62,7 @@ impl<W: Write> HashingWriter<W> {
 
 /// Writes a state, syncs it to the disk, and returns its hash.
 fn write(path: &Path, sealed: &Sealed<impl AsRef<[f64]>>) -> io::Result<Hash> {
+    reach("file.create")?;
     let mut to = HashingWriter { inner: File::create(path)?, hash: Sha256::new() };
     to.put(MAGIC)?;
     to.put_number(sealed.number)?;
@@ -71,6 +81,7 @@ fn write(path: &Path, sealed: &Sealed<impl AsRef<[f64]>>) -> io::Result<Hash> {
     }
     let hash: Hash = to.hash.finalize().into();
     to.inner.write_all(&hash)?;
+    reach("file.sync")?;
     to.inner.sync_all()?;
     Ok(hash)
 }
@@ -148,8 +159,9 @@ pub(crate) fn read(path: &Path, keep: bool) -> Result<(Sealed, Hash), String> {
 /// [`StorageError::Io`] where the directory cannot be written, [`StorageError::Content`] where what was read back
 /// differs; an older file of this name is untouched then.
 pub fn seal(path: &Path, sealed: &Sealed<impl AsRef<[f64]>>) -> Result<(), StorageError> {
-    let beside = Beside::new(path)?;
-    let hash = write(beside.path(), sealed).map_err(|e| StorageError::io(path, "write", e))?;
+    let beside = Beside::new(path, sealed.bytes())?;
+    let hash = write(beside.path(), sealed).map_err(|e| beside.failure("write", e))?;
+    reach("file.read_back").map_err(|e| beside.failure("read back", e))?;
     match read(beside.path(), false) {
         Ok((_, found)) if found == hash => beside.publish(),
         Ok(_) => Err(StorageError::content(path, "what was read back differs from what was written")),

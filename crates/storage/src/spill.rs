@@ -21,6 +21,7 @@ use hdf5::{Dataset, File};
 use treewave_reversal::{Slot, Snapshot, SnapshotStore, StoreError, StoreStatistics, Tier};
 
 use crate::ffi::free_bytes;
+use crate::publish::reach;
 use crate::reader::unlocked;
 use queue::{Disk, Failure, Queue, Staged};
 
@@ -54,16 +55,18 @@ impl<S: Snapshot> SpillStore<S> {
     pub fn create(scratch: &Path, name: &str, rank: usize, slots: usize, state: &S) -> Result<Self, StoreError> {
         let state_bytes = state.bytes();
         let needed = (state_bytes as u64).saturating_mul(slots as u64);
+        let free = free_bytes(scratch);
         let failed = |source: io::Error| StoreError::Io {
             context: format!(
-                "{}: a spill file of {needed} bytes cannot be made; lower `disk` in [reversal] or choose another `scratch`",
-                scratch.display()
+                "{}: a spill file of {needed} bytes cannot be made, {} bytes are free; lower `disk` in [reversal] or choose \
+                 another `scratch`",
+                scratch.display(),
+                free.as_ref().unwrap_or(&0)
             ),
             source,
         };
-        let free = free_bytes(scratch).map_err(failed)?;
-        if free < needed {
-            return Err(failed(io::Error::new(io::ErrorKind::StorageFull, format!("{free} bytes are free"))));
+        if *free.as_ref().map_err(|e| failed(e.kind().into()))? < needed {
+            return Err(failed(io::ErrorKind::StorageFull.into()));
         }
         let plain: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
         // Neither two stores of one process nor two jobs of one name may take each other's file.
@@ -112,6 +115,7 @@ impl<S: Snapshot> SpillStore<S> {
     fn read_directly(&mut self, index: usize, state: &mut S) -> Result<(), StoreError> {
         let start = Instant::now();
         let mut read = || -> io::Result<()> {
+            reach("spill.read")?;
             let mut reader = self.disk.slots[index].as_byte_reader()?;
             state.parts_mut().into_iter().try_for_each(|part| reader.read_exact(part))
         };
@@ -192,7 +196,9 @@ impl<S> Drop for SpillStore<S> {
 
 /// Creates the file and removes its name.
 fn create_unlinked(path: &Path) -> io::Result<File> {
+    reach("spill.create")?;
     let file = unlocked().create_excl(path).map_err(|e| system_error(path, &e))?;
+    reach("spill.unlink")?;
     std::fs::remove_file(path)?;
     Ok(file)
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fail::fail_point;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use treewave_cluster::Failure;
@@ -60,6 +61,7 @@ impl Ledger for EvaluationFiles {
     }
 
     fn forget_others(&self) {
+        fail_point!("ledger.forget_others");
         // One that stays does no harm: its session is an older one.
         for path in files(&self.directory).unwrap_or_default().iter().filter(|path| **path != self.own) {
             let _ = fs::remove_file(path);

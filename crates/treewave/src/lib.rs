@@ -9,6 +9,9 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod deadline;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
+pub mod fingerprint;
 pub mod gradient_plan;
 pub mod known_costs;
 pub mod ledger;

@@ -5,6 +5,8 @@ use clap::Parser;
 use treewave::cli::Cli;
 
 fn main() {
+    #[cfg(feature = "failpoints")]
+    let _failpoints = treewave::failpoints::set_up();
     treewave_cluster::return_freed_memory();
     let cli = Cli::parse();
     treewave::logging::start(&cli.common);

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use fail::fail_point;
 use serde_json::{Value, json};
 use treewave_cluster::Failure;
 use treewave_inversion::optimizer::{IterationReport, LbfgsState};
 use treewave_inversion::{Control, Evaluated};
 use treewave_storage::{RunEntry, RunRecord, publish_run};
 
+use crate::fingerprint::Fingerprint;
 use crate::provenance;
 use crate::resume::{Point, forget_evaluations, no_entry, save_point};
 use crate::session::{Progress, Session};
@@ -176,13 +178,24 @@ impl Record {
     pub fn begin(&self, study: &Study, progress: &Progress) -> Result<(), Failure> {
         let directory = &study.config.run.output;
         std::fs::create_dir_all(directory).map_err(|e| unwritable(format!("{}: {e}", directory.display())))?;
+        if !self.is_empty() {
+            // A process that was killed may have saved an iteration and not published it, which the next save relies on.
+            self.publish(study)?;
+        }
         self.write_status(study, progress, "running")
     }
 
     /// Saves what a restart needs, then publishes the run file and the status.
-    pub fn save(&self, study: &Study, progress: &Progress, point: &Point) -> Result<(), Failure> {
+    pub fn save(
+        &self,
+        study: &Study,
+        progress: &Progress,
+        point: &Point,
+        fingerprint: &Fingerprint,
+    ) -> Result<(), Failure> {
         let newest = self.run.entries.last().ok_or_else(no_entry)?;
-        save_point(study, point, newest, self.iteration(), &self.left_out)?;
+        fail_point!("iteration.save", |_| Ok(()));
+        save_point(study, point, newest, self.iteration(), &self.left_out, fingerprint)?;
         forget_evaluations(study);
         self.publish(study)?;
         self.write_status(study, progress, if point.ended { "stage ended" } else { "running" })
@@ -196,7 +209,9 @@ impl Record {
         self.write_status(study, progress, "done")
     }
 
-    fn publish(&self, study: &Study) -> Result<(), Failure> {
+    /// Publishes the run file. A restart file holds the newest iteration alone: all before must have been published.
+    pub fn publish(&self, study: &Study) -> Result<(), Failure> {
+        fail_point!("iteration.publish");
         let head = provenance::head(&format!("{}: inversion", study.config.run.name));
         publish_run(&run_file(study), &self.run, &head, LARGE_BYTES).map_err(unwritable)
     }

@@ -6,17 +6,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fail::fail_point;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use treewave_cluster::Failure;
 use treewave_inversion::optimizer::{LbfgsState, SavedState};
 use treewave_storage::{RunEntry, Sealed, last_number, load_restart, read_run, save_restart};
 
-use crate::config::may_change;
+use crate::fingerprint::Fingerprint;
 use crate::ledger::EvaluationFiles;
 use crate::record::{Record, run_file};
 use crate::session::Session;
-use crate::study::{BUG, Study, bad_data, misconfigured, unwritable};
+use crate::study::{BUG, Study, bad_data, unwritable};
 
 /// Where a run stands within its stages.
 pub struct Point {
@@ -40,11 +40,16 @@ impl Resume {
     ///
     /// # Errors
     /// Code 2 if it is a run of another configuration, with the keys that differ; code 3 if its files are damaged.
-    pub fn open(study: &Study, session: &Session, force: bool) -> Result<Option<(Record, Point)>, Failure> {
+    pub fn open(
+        study: &Study,
+        session: &Session,
+        fingerprint: &Fingerprint,
+        force: bool,
+    ) -> Result<Option<(Record, Point)>, Failure> {
         let directory = restart_directory(study);
         let Some(restart) = load_restart(&directory).map_err(bad_data)? else { return Ok(None) };
         let saved: Value = serde_json::from_str(&restart.text).map_err(bad_data)?;
-        match refuse_changes(study, &saved) {
+        match fingerprint.refuse_changes(&saved["fingerprint"], &study.config.run.output) {
             Err(refusal) if force => session.progress.line(&format!("going on all the same (--force): {refusal}")),
             other => other?,
         }
@@ -57,29 +62,6 @@ fn restart_directory(study: &Study) -> PathBuf {
     study.config.run.output.join("restart")
 }
 
-/// What defines the result: keys and values of the configuration, and the models that were read.
-fn fingerprint(study: &Study) -> Vec<(String, String)> {
-    let mut list = study.config.physics_fingerprint();
-    let mut hashed = |name: &str, values: &[f64]| {
-        let mut hash = Sha256::new();
-        values.iter().for_each(|v| hash.update(v.to_le_bytes()));
-        let text = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        list.push((name.to_string(), text));
-    };
-    hashed("contents of model.start", study.start.vp_m_per_s());
-    if let Some(truth) = &study.truth {
-        hashed("contents of model.true", truth.vp_m_per_s());
-    }
-    list.push(("version of treewave".into(), env!("CARGO_PKG_VERSION").into()));
-    list
-}
-
-/// What tells the evaluations of a stage from all others: all that their results depend on besides the velocities.
-pub fn identity(study: &Study, session: &Session, stage: usize) -> Vec<String> {
-    let list = fingerprint(study).into_iter().map(|(key, value)| format!("{key} = {value}"));
-    list.chain([format!("stage {stage}"), format!("fused {}", session.path.fused())]).collect()
-}
-
 /// What is kept of the evaluation at velocities in m/s.
 pub fn evaluation_files(study: &Study, session: &Session, identity: &[String], vp: &[f64]) -> EvaluationFiles {
     let every = Duration::from_secs_f64(study.config.output.ledger_every_s);
@@ -88,6 +70,7 @@ pub fn evaluation_files(study: &Study, session: &Session, identity: &[String], v
 
 /// Removes what is kept of evaluations, after the iteration that they belong to was saved.
 pub fn forget_evaluations(study: &Study) {
+    fail_point!("ledger.remove");
     let directory = ledger_directory(study);
     if let Err(error) = std::fs::remove_dir_all(&directory)
         && error.kind() != std::io::ErrorKind::NotFound
@@ -99,31 +82,6 @@ pub fn forget_evaluations(study: &Study) {
 
 fn ledger_directory(study: &Study) -> PathBuf {
     restart_directory(study).join("ledger")
-}
-
-fn refuse_changes(study: &Study, saved: &Value) -> Result<(), Failure> {
-    let now = fingerprint(study);
-    let before = saved["fingerprint"].as_object().ok_or_else(|| bad_data("the restart file has no fingerprint"))?;
-    let mut changes = Vec::new();
-    for (key, value) in &now {
-        match before.get(key).and_then(Value::as_str) {
-            Some(old) if old == value => {}
-            Some(old) if old.len() > 60 => changes.push(format!("{key} has changed")),
-            Some(old) => changes.push(format!("{key} was {old}, is {value}")),
-            None => changes.push(format!("{key} = {value} is new")),
-        }
-    }
-    let gone = |key: &&String| !now.iter().any(|(known, _)| known == *key) && !may_change(key);
-    changes.extend(before.keys().filter(gone).map(|key| format!("{key} is gone")));
-    if changes.is_empty() {
-        return Ok(());
-    }
-    Err(misconfigured(format!(
-        "{} holds a run of another configuration, which cannot go on with this one:\n  {}\nuse another --output, or undo \
-         the changes (iterations, reversal, parallel and output keys may change); --force goes on all the same",
-        study.config.run.output.display(),
-        changes.join("\n  ")
-    )))
 }
 
 fn array<'a>(restart: &'a Sealed, name: &str) -> Result<&'a Vec<f64>, Failure> {
@@ -192,6 +150,7 @@ pub fn save_point(
     entry: &RunEntry,
     iteration: usize,
     left_out: &[(usize, Vec<usize>)],
+    fingerprint: &Fingerprint,
 ) -> Result<(), Failure> {
     let optimizer = point.state.export();
     let mut arrays: Vec<(String, &[f64])> =
@@ -213,7 +172,7 @@ pub fn save_point(
         "left_out": left_out,
         "optimizer": optimizer.counts.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
         "entry": { "evaluations": entry.evaluations, "stage": entry.stage },
-        "fingerprint": fingerprint(study).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        "fingerprint": fingerprint.to_json(),
     });
     let directory = restart_directory(study);
     std::fs::create_dir_all(&directory).map_err(|e| unwritable(format!("{}: {e}", directory.display())))?;

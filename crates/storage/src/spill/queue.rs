@@ -14,6 +14,7 @@ use hdf5::{Dataset, File};
 use treewave_reversal::StoreError;
 
 use crate::ffi::free_bytes;
+use crate::publish::{reach, tells_of_no_room};
 
 /// The open file, which has no name any more.
 #[derive(Debug)]
@@ -33,8 +34,7 @@ impl Disk {
             "{}: cannot {verb} the {bytes} bytes of slot {slot}, {free} bytes are free in the scratch folder",
             self.path.display()
         );
-        let full = source.kind() == io::ErrorKind::StorageFull || source.to_string().contains("errno = 28");
-        let kind = if full { io::ErrorKind::StorageFull } else { source.kind() };
+        let kind = if tells_of_no_room(&source.to_string()) { io::ErrorKind::StorageFull } else { source.kind() };
         Failure { context, kind, reason: source.to_string() }
     }
 }
@@ -315,14 +315,14 @@ impl Queue {
                 }
             };
             drop(state);
-            let done = match task.write {
-                true => disk.slots[task.slot].write_raw(&task.bytes[..]),
-                false => disk.slots[task.slot].read_into_raw(&mut task.bytes).map(|_| ()),
-            };
-            let failure = done.err().map(|e| {
-                let verb = if task.write { "write" } else { "read" };
-                disk.failure(verb, task.slot, task.bytes.len(), &io::Error::other(e.to_string()))
+            let (verb, place) = if task.write { ("write", "spill.write") } else { ("read", "spill.read") };
+            let slot = &disk.slots[task.slot];
+            let transferred = |done: hdf5::Result<()>| done.map_err(|e| io::Error::other(e.to_string()));
+            let done = reach(place).and_then(|()| match task.write {
+                true => transferred(slot.write_raw(&task.bytes[..])),
+                false => transferred(slot.read_into_raw(&mut task.bytes).map(|_| ())),
             });
+            let failure = done.err().map(|e| disk.failure(verb, task.slot, task.bytes.len(), &e));
             self.finish(task, failure);
         }
     }

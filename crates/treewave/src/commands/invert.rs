@@ -14,10 +14,11 @@ use crate::band::Band;
 use crate::cli::InvertOptions;
 use crate::config::keys;
 use crate::config::sections::Synthetic;
+use crate::fingerprint::Fingerprint;
 use crate::observed::write_simulated;
 use crate::record::{Entry, Record};
 use crate::report::{bytes_text, plan_text};
-use crate::resume::{Point, Resume, evaluation_files, identity};
+use crate::resume::{Point, Resume, evaluation_files};
 use crate::run_lock::RunLock;
 use crate::session::Session;
 use crate::stage::{StageSetup, check_stages};
@@ -105,7 +106,8 @@ impl<T: Scalar> Objective for Misfit<'_, T> {
 fn invert<T: Scalar>(session: &Session, study: &Study, how: InvertOptions) -> Result<i32, ExperimentError> {
     let output = &study.config.run.output;
     session.cluster.agree(if session.leads() { RunLock::check(output) } else { Ok(()) })?;
-    let resume = session.cluster.agree(Resume::open(study, session, how.force))?;
+    let fingerprint = Fingerprint::of(study, session.cluster.as_ref())?;
+    let resume = session.cluster.agree(Resume::open(study, session, &fingerprint, how.force))?;
     let (mut record, point) = match resume {
         Some((record, point)) => {
             session.progress.line(&format!("going on after iteration {}", record.iteration()));
@@ -119,7 +121,7 @@ fn invert<T: Scalar>(session: &Session, study: &Study, how: InvertOptions) -> Re
     let _lock = session.cluster.agree(lock)?;
     let begun = if session.leads() { record.begin(study, &session.progress) } else { Ok(()) };
     session.cluster.agree(begun)?;
-    let reason = match run_stages::<T>(session, study, how, &mut record, point) {
+    let reason = match run_stages::<T>(session, study, how, &fingerprint, &mut record, point) {
         Ok(reason) => reason.map_or("all iterations were made".to_string(), |reason| reason.to_string()),
         Err(error) => {
             if session.leads() {
@@ -143,6 +145,7 @@ fn run_stages<T: Scalar>(
     session: &Session,
     study: &Study,
     how: InvertOptions,
+    fingerprint: &Fingerprint,
     record: &mut Record,
     mut point: Option<Point>,
 ) -> Result<Option<StopReason>, ExperimentError> {
@@ -153,7 +156,7 @@ fn run_stages<T: Scalar>(
         if from.as_ref().is_some_and(|from| from.ended) {
             continue;
         }
-        stopped_because = run_stage::<T>(session, study, how, stage, record, from)?;
+        stopped_because = run_stage::<T>(session, study, how, fingerprint, stage, record, from)?;
     }
     Ok(stopped_because)
 }
@@ -174,6 +177,7 @@ fn run_stage<T: Scalar>(
     session: &Session,
     study: &Study,
     how: InvertOptions,
+    fingerprint: &Fingerprint,
     stage: usize,
     record: &mut Record,
     from: Option<Point>,
@@ -196,7 +200,8 @@ fn run_stage<T: Scalar>(
         options.smooth_m,
     );
     let label = format!("stage {stage}");
-    let evaluations = Evaluations { study, session, label, identity: identity(study, session, stage) };
+    let evaluations =
+        Evaluations { study, session, label, identity: fingerprint.of_stage(stage, session.path.fused()) };
     let mut log = Log::default();
     // The gradient of the start model is the first that the optimiser counts, and the start has it already.
     let mut counted_with_start = 0;
@@ -210,6 +215,7 @@ fn run_stage<T: Scalar>(
             leave_out(session, &mut setup, record, stage, &evaluated)?;
             if record.is_empty() {
                 record.push(Entry::start(study, &evaluated, stage, session.progress.seconds()));
+                session.cluster.agree(if session.leads() { record.publish(study) } else { Ok(()) })?;
                 counted_with_start = 1;
             }
             let diagonal = preconditioner(study, &control, &evaluated);
@@ -239,7 +245,7 @@ fn run_stage<T: Scalar>(
         // A limit on the evaluations may be raised when the run goes on; the other reasons are final.
         let is_final = |reason: &StopReason| !matches!(reason, StopReason::Evaluations { .. });
         point.ended = report.stopped_because.as_ref().is_some_and(is_final);
-        let saved = if session.leads() { record.save(study, &session.progress, &point) } else { Ok(()) };
+        let saved = if session.leads() { record.save(study, &session.progress, &point, fingerprint) } else { Ok(()) };
         session.cluster.agree(saved)?;
         session.progress.line(&iteration_text(record, &report));
         if report.stopped_because.is_some() {
