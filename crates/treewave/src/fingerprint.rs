@@ -11,6 +11,7 @@ use treewave_storage::GatherFile;
 
 use crate::config::may_change;
 use crate::config::sections::DataSource;
+use crate::stage::used_shots;
 use crate::study::{Study, bad_data, misconfigured};
 
 /// Bytes of a SHA-256.
@@ -31,7 +32,7 @@ impl Fingerprint {
             list.push(("contents of model.true".into(), hash_of(truth.vp_m_per_s())));
         }
         if let Some(DataSource::Observed(path)) = &study.config.data {
-            list.push(("contents of data.observed".into(), hash_of_data(path, cluster)?));
+            list.push(("contents of data.observed".into(), hash_of_data(path, &used_shots(study)?, cluster)?));
         }
         list.push(("version of treewave".into(), env!("CARGO_PKG_VERSION").into()));
         Ok(Fingerprint(list))
@@ -88,22 +89,21 @@ fn text(hash: &[u8]) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Of all samples of a gather file, whoever reads them: the hash of the hashes of its shots.
-fn hash_of_data(path: &Path, cluster: &dyn Cluster) -> Result<String, Failure> {
+/// Of all samples of some shots, whoever reads them: the hash of the hashes of the shots.
+fn hash_of_data(path: &Path, shots: &[usize], cluster: &dyn Cluster) -> Result<String, Failure> {
     let file = cluster.agree(GatherFile::open(path).map_err(bad_data))?;
-    let shots = file.survey().shots.len();
-    let own = (cluster.rank()..shots).step_by(cluster.size());
-    let hashes: Vec<u8> = own.flat_map(|shot| hash_of_shot(&file, shot)).collect();
+    let own = shots.iter().skip(cluster.rank()).step_by(cluster.size());
+    let hashes: Vec<u8> = own.flat_map(|&shot| hash_of_shot(&file, shot)).collect();
     let mut all = Vec::new();
     if let Some(parts) = cluster.collect(&hashes) {
-        let of_shot = |shot: usize| &parts[shot % parts.len()][shot / parts.len() * HASH_BYTES..][..HASH_BYTES];
-        all = Sha256::digest((0..shots).flat_map(of_shot).copied().collect::<Vec<u8>>()).to_vec();
+        let hash = |i: usize| &parts[i % parts.len()][i / parts.len() * HASH_BYTES..][..HASH_BYTES];
+        all = Sha256::digest((0..shots.len()).flat_map(hash).copied().collect::<Vec<u8>>()).to_vec();
     }
     cluster.broadcast(&mut all);
     Ok(text(&all))
 }
 
-/// A shot that cannot be used is told when it is; here all such shots are the same.
+/// A shot that cannot be read is told when it is used; here all such shots are the same.
 fn hash_of_shot(file: &GatherFile, shot: usize) -> [u8; HASH_BYTES] {
     let mut hash = Sha256::new();
     file.read_shot(shot).into_iter().flatten().for_each(|v| hash.update(v.to_le_bytes()));

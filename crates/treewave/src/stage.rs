@@ -1,5 +1,7 @@
 //! One stage of a study, set up: band, shots, data, the plan of its reversal.
 
+use std::collections::BTreeSet;
+
 use treewave_cluster::Failure;
 use treewave_inversion::{BadShots, Evaluated, Experiment, ExperimentError, Inverse, Ledger, Misfit, SpillFactory};
 use treewave_reversal::ReversalPlan;
@@ -194,6 +196,17 @@ fn check_stage<T: Scalar>(study: &Study, stage: usize) -> Result<(), Failure> {
         Observed::open(file, &study.survey, &band)?;
     }
     reversal::check_scratch(&study.config.reversal)
+}
+
+/// The shots that some stage uses, in increasing order.
+///
+/// # Errors
+/// Code 2 for a stage that asks for shots that are not there.
+pub fn used_shots(study: &Study) -> Result<Vec<usize>, Failure> {
+    let stages = 0..study.config.stages.len();
+    let shots: BTreeSet<usize> =
+        stages.map(|stage| picked_shots(study, stage)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    Ok(shots.into_iter().collect())
 }
 
 fn picked_shots(study: &Study, stage: usize) -> Result<Vec<usize>, Failure> {
