@@ -122,7 +122,9 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             return Err(WaveError::Unstable { dt_s: options.dt_s, limit_s, order, vp_max_m_per_s });
         }
         let bound = options.vp_max_m_per_s;
-        if let Some(v) = vp.iter().find(|v| v.value() > bound * (1.0 + 1e-12)) {
+        // A velocity at the bound may have been rounded up to the scalar.
+        let rounded = T::from_f64(bound).value().max(bound);
+        if let Some(v) = vp.iter().find(|v| v.value() > rounded * (1.0 + 1e-12)) {
             return Err(WaveError::AboveBound { found: v.value(), bound });
         }
         let layout = Layout::new(grid, options.boundary, radius);

@@ -23,6 +23,10 @@ const SPARE_TIME: f64 = 1.5;
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Shorter ones are not worth a thought.
 const SHORTEST: Duration = Duration::from_secs(600);
+/// How long before the end the script asks to stop (`--signal` of the template).
+const SIGNAL: Duration = Duration::from_secs(300);
+/// Slurm may be that much earlier.
+const SIGNAL_IS_EARLY: Duration = Duration::from_secs(60);
 
 /// Carries the verb out.
 ///
@@ -45,7 +49,10 @@ pub fn run(arguments: &Slurm, common: &Common) -> Outcome {
         per_node,
         cpus: u64::from(arguments.cpus_per_rank),
         memory_bytes: stages.iter().map(|stage| stage.memory.of_inversion()).max().unwrap_or(0),
-        seconds: arguments.time.map_or_else(|| seconds(&study.config.stages, &stages), |time| time.as_secs_f64()),
+        seconds: match arguments.time {
+            Some(time) => asked(time)?,
+            None => seconds(&study.config.stages, &stages),
+        },
     })?;
     match &arguments.o {
         Some(file) => treewave_storage::write_text(file, &script).map_err(unwritable)?,
@@ -54,10 +61,29 @@ pub fn run(arguments: &Slurm, common: &Common) -> Outcome {
     Ok(0)
 }
 
-/// What a run takes, with time to spare.
+/// What a run takes, with time to spare, and that of the signal.
 fn seconds(stages: &[Stage], planned: &[Planned]) -> f64 {
     let gradients = stages.iter().zip(planned).map(|(stage, plan)| stage.evaluations() as f64 * plan.gradient.seconds);
-    (SPARE_TIME * gradients.sum::<f64>()).clamp(SHORTEST.as_secs_f64(), LONGEST.as_secs_f64())
+    limit(gradients.sum())
+}
+
+fn limit(run_s: f64) -> f64 {
+    let signal_s = (SIGNAL + SIGNAL_IS_EARLY).as_secs_f64();
+    (SPARE_TIME * run_s + signal_s).clamp(SHORTEST.as_secs_f64(), LONGEST.as_secs_f64())
+}
+
+/// The limit that was asked for, if the signal leaves anything of it.
+fn asked(time: Duration) -> Result<f64, Failure> {
+    let least = SIGNAL + SIGNAL_IS_EARLY;
+    if time <= least {
+        return Err(misconfigured(format!(
+            "--time must be more than {} minutes: the script is asked to stop {} minutes before the end, \
+             or a minute earlier",
+            least.as_secs() / 60,
+            SIGNAL.as_secs() / 60
+        )));
+    }
+    Ok(time.as_secs_f64())
 }
 
 /// What is filled in.
@@ -100,6 +126,16 @@ fn fill_in(job: &Job) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_ends_before_its_signal_comes() {
+        assert!(TEMPLATE.contains(&format!("#SBATCH --signal=B:USR1@{}\n", SIGNAL.as_secs())));
+        assert_eq!(limit(10.0), 600.0);
+        assert_eq!(limit(400.0), 960.0);
+        assert_eq!(limit(1e6), 86400.0);
+        assert_eq!(asked(Duration::from_secs(360)).unwrap_err().code(), 2);
+        assert_eq!(asked(Duration::from_secs(420)).unwrap(), 420.0);
+    }
 
     #[test]
     fn every_blank_of_the_script_is_filled_in_and_the_rest_stays() {

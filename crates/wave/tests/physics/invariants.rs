@@ -1,8 +1,11 @@
 //! What the discrete program conserves, and what it does exactly.
 
 use treewave_core::{Grid, Shot, Wavelet};
+use treewave_kernels::{Path, Simd};
 use treewave_reversal::Evolution;
-use treewave_wave::{Acoustic, AcousticShot, Layout, Record, RecordForm, Scratch, State, Top, time::stable_dt_s};
+use treewave_wave::{
+    Acoustic, AcousticShot, Layout, Record, RecordForm, Scratch, State, Top, WaveError, time::stable_dt_s,
+};
 
 use crate::common::{acoustic, difference, grid, line_source, noise, norm, options, peak, relative_l2, traces};
 
@@ -168,4 +171,17 @@ fn travel_times_are_distances_over_velocity() {
     let lag_s = arrival(&found[1]) - arrival(&found[0]);
     println!("travel time over 100 m: {:.2} ms, expected {:.2} ms", 1e3 * lag_s, 1e5 / vp);
     assert!((lag_s - 100.0 / vp).abs() <= dt_s * 1.000001, "{lag_s}");
+}
+
+#[test]
+fn a_velocity_at_the_bound_may_be_rounded_up_to_f32_and_no_further() {
+    let (grid, bound) = (grid(&[5, 5], 10.0, 0.0), 3991.5595340993955);
+    let program = |vp: f32| {
+        let options = options(4, 0, Top::Absorbing, 0.9 * stable_dt_s(&grid, 4, bound), bound, 10.0);
+        Acoustic::<f32>::new(&grid, &[vp; 25], options, f32::kernels(2, 2, Path::detect()))
+    };
+    let rounded = bound as f32;
+    assert!(f64::from(rounded) > bound, "this bound is rounded up");
+    assert!(program(rounded).is_ok());
+    assert!(matches!(program(rounded.next_up()), Err(WaveError::AboveBound { .. })));
 }
