@@ -118,8 +118,7 @@ impl Case {
 
     /// Starts the program and does not wait for it.
     pub fn start(&self, layout: Layout, verb: &str, output: &str, words: &[&str]) -> Job {
-        let child = self.command(Path::new(PROGRAM), layout, verb, output, words).spawn();
-        Job { child: child.expect("the program starts"), output: self.path(output), began: Instant::now() }
+        Job::of(&mut self.command(Path::new(PROGRAM), layout, verb, output, words), self.path(output))
     }
 
     /// Runs the program to its end.
@@ -148,6 +147,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// Starts a command of [`Case::command`] with this output directory.
+    pub fn of(command: &mut Command, output: PathBuf) -> Job {
+        Job { child: command.spawn().expect("the program starts"), output, began: Instant::now() }
+    }
+
     /// The process that was started: the program, or `scripts/mpirun`.
     pub fn id(&self) -> u32 {
         self.child.id()

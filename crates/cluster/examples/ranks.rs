@@ -181,7 +181,7 @@ fn broken(cluster: &dyn Cluster, how: &str, rank: usize, stop: &StopFlag) -> Res
     // A broken rank may break before others have come to their shots.
     let patience = Duration::from_millis(200);
     match how {
-        "error" | "panic" | "side-panic" | "kill" => {
+        "error" | "panic" | "side-panic" | "mute-panic" | "kill" => {
             let order: Vec<usize> = (0..100).collect();
             cluster.for_each_shot(&order, stop, &mut |shot| {
                 if !me {
@@ -193,6 +193,15 @@ fn broken(cluster: &dyn Cluster, how: &str, rank: usize, stop: &StopFlag) -> Res
                 match how {
                     "error" => return Err(Failure::new(4, format!("shot {shot} blew up"))),
                     "panic" => panic!("a shot met a bug"),
+                    "mute-panic" => {
+                        // Another thread hangs in writing to standard error.
+                        thread::spawn(|| {
+                            let _held = std::io::stderr().lock();
+                            thread::sleep(Duration::from_secs(60));
+                        });
+                        thread::sleep(patience);
+                        panic!("nobody hears of this bug");
+                    }
                     "kill" => signal_hook::low_level::raise(signal_hook::consts::SIGKILL).unwrap(),
                     _ => drop(thread::spawn(|| panic!("a side thread met a bug"))),
                 }
@@ -283,7 +292,8 @@ fn failing() {
 
 /// Rank as the launcher tells it, for closures that run beside the thread of the cluster.
 fn cluster_rank() -> usize {
-    env::var("OMPI_COMM_WORLD_RANK").ok().and_then(|rank| rank.parse().ok()).unwrap_or(0)
+    let told = ["OMPI_COMM_WORLD_RANK", "PMI_RANK"].into_iter().find_map(|name| env::var(name).ok());
+    told.and_then(|rank| rank.parse().ok()).unwrap_or(0)
 }
 
 /// Processor time of this process so far.

@@ -16,8 +16,8 @@ pub enum ClusterError {
         launched: usize,
         /// How many this process sees.
         seen: usize,
-        /// What to do.
-        advice: &'static str,
+        /// Why that may be, and what to do.
+        advice: String,
     },
     /// MPI runs already.
     #[error("MPI was started before in this process; it can be started only once")]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::{Cluster, ClusterError, shim};
+use crate::{Cluster, ClusterError, launcher, shim};
 
 /// Exit code of a bug of ours, as Rust has it for panics.
 pub(crate) const PANIC_CODE: i32 = 101;
@@ -19,6 +19,9 @@ pub(crate) const ENVIRONMENT_CODE: i32 = 5;
 const AFTER_YOU: Duration = Duration::from_secs(1);
 /// How long a rank waits for rank 0 to tell a shared failure and end the job.
 const RANK_0_SPEAKS: Duration = Duration::from_secs(2);
+/// How long a rank takes at most to tell its failure and have MPI end the job. A thread that hangs in writing to standard
+/// error may keep it from telling, and MPI may not manage: the end of this process still makes the launcher end the others.
+const ENDING_TAKES: Duration = Duration::from_secs(4);
 
 /// An error that is to end the program: a message, complete as it stands, and the exit code.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -62,7 +65,9 @@ impl Failure {
 
 impl From<ClusterError> for Failure {
     fn from(error: ClusterError) -> Self {
-        Failure::new(ENVIRONMENT_CODE, error.to_string())
+        // A launcher of another MPI is met by all that it started.
+        let shared = matches!(error, ClusterError::Launcher { .. });
+        Failure { shared, ..Failure::new(ENVIRONMENT_CODE, error.to_string()) }
     }
 }
 
@@ -120,10 +125,16 @@ fn end_job(code: i32, shared: bool, tell: impl FnOnce(Option<(usize, usize)>)) -
     let place = place();
     match place {
         None => {
-            tell(None);
+            // What every process of a launcher of another MPI meets is told by the first of them.
+            let started_as = || launcher::rank(crate::mpi_library().as_deref(), |name| std::env::var(name).ok());
+            match started_as() {
+                Some(1..) if shared => thread::sleep(RANK_0_SPEAKS),
+                _ => tell(None),
+            }
             leave(code)
         }
         Some((rank, size)) => {
+            leave_after(ENDING_TAKES, code);
             // The launcher ends the other ranks with SIGTERM: one that is ending anyway obeys at once.
             shim::restore_sigterm();
             match (shared, rank) {
@@ -151,6 +162,15 @@ fn leave(code: i32) -> ! {
     shim::exit_now(code)
 }
 
+/// Leaves this process soon, whatever becomes of its other threads.
+fn leave_after(time: Duration, code: i32) {
+    let guard = thread::Builder::new().name("end".into()).spawn(move || {
+        thread::sleep(time);
+        shim::exit_now(code)
+    });
+    drop(guard);
+}
+
 /// Rank and size, if MPI runs and there is more than one rank.
 #[cfg(feature = "mpi")]
 fn place() -> Option<(usize, usize)> {
@@ -169,13 +189,6 @@ fn place() -> Option<(usize, usize)> {
 #[cfg(feature = "mpi")]
 fn abort_ranks(code: i32) -> ! {
     use mpi::topology::Communicator;
-    // If MPI does not manage in this time, the end of this process still makes the launcher end the others.
-    const ABORT_TAKES: Duration = Duration::from_secs(3);
-    let guard = thread::Builder::new().name("end".into()).spawn(move || {
-        thread::sleep(ABORT_TAKES);
-        shim::exit_now(code)
-    });
-    drop(guard);
     mpi::topology::SimpleCommunicator::world().abort(code)
 }
 

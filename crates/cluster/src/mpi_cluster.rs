@@ -53,7 +53,7 @@ impl MpiCluster {
         }
         let world = universe.world();
         let (rank, size) = (world.rank() as usize, world.size() as usize);
-        launcher::check(size, |name| std::env::var(name).ok())?;
+        launcher::check(size, library().as_deref(), |name| std::env::var(name).ok())?;
         install_panic_hook();
         let ranks_on_node = world.split_shared(world.rank()).size() as usize;
         let (queue, caller) = (AtomicI64::new(0), thread::current().id());
@@ -159,7 +159,7 @@ impl Cluster for MpiCluster {
 /// Name and version of the MPI library.
 pub(crate) fn library() -> Option<String> {
     let text = environment::library_version().ok()?;
-    Some(text.trim_end_matches('\0').lines().next().unwrap_or_default().trim().to_owned())
+    Some(text.trim_end_matches('\0').lines().next().unwrap_or_default().trim().replace('\t', " "))
 }
 
 /// Returns when all ranks have come here; sleeps between looks, short at first.

@@ -19,7 +19,7 @@ impl SoloCluster {
     /// # Errors
     /// [`ClusterError::Launcher`]: each of the processes would do the whole job.
     pub fn start() -> Result<Self, ClusterError> {
-        launcher::check(1, |name| std::env::var(name).ok())?;
+        launcher::check(1, None, |name| std::env::var(name).ok())?;
         Ok(SoloCluster)
     }
 }

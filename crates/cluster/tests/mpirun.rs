@@ -1,4 +1,6 @@
 //! What only several processes can show: the program `examples/ranks.rs` under `mpirun`, on 1 to 5 ranks.
+//!
+//! The variable MPIRUN names the launcher of the MPI that this build has; `scripts/test-mpich` runs all this with MPICH.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -58,6 +60,50 @@ fn program() -> PathBuf {
     program
 }
 
+/// The launchers that the tests know, and the name that each goes by where there are both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mpi {
+    OpenMpi,
+    Mpich,
+}
+
+impl Mpi {
+    /// That of the launcher, if there is such a launcher.
+    fn of(launcher: &str) -> Option<Mpi> {
+        let said = Command::new(launcher).arg("--version").stderr(Stdio::null()).output().ok()?;
+        Some(if String::from_utf8_lossy(&said.stdout).contains("HYDRA") { Mpi::Mpich } else { Mpi::OpenMpi })
+    }
+
+    fn other_launcher(self) -> &'static str {
+        match self {
+            Mpi::OpenMpi => "mpirun.mpich",
+            Mpi::Mpich => "mpirun.openmpi",
+        }
+    }
+
+    /// The exit code of a job with a process that was killed, and how the launcher says so.
+    fn killed(self) -> (i32, &'static str) {
+        match self {
+            Mpi::OpenMpi => (128 + 9, "exited on signal 9"),
+            Mpi::Mpich => (9, "KILLED BY SIGNAL: 9"),
+        }
+    }
+}
+
+/// The launcher of this build's MPI.
+fn launcher() -> String {
+    env::var("MPIRUN").unwrap_or_else(|_| "mpirun".into())
+}
+
+/// Which MPI the launcher belongs to; says so if there is none.
+fn mpi() -> Option<Mpi> {
+    let mpi = Mpi::of(&launcher());
+    if mpi.is_none() {
+        println!("skipped: the launcher {} is absent", launcher());
+    }
+    mpi
+}
+
 /// Runs `ranks` processes with these words, or says that there is no mpirun.
 fn run(ranks: usize, words: &str) -> Option<Job> {
     run_with(Some(ranks), words, &[])
@@ -65,16 +111,23 @@ fn run(ranks: usize, words: &str) -> Option<Job> {
 
 /// The same with options of mpirun or, for `None` ranks, without mpirun but with variables `NAME=value`.
 fn run_with(ranks: Option<usize>, words: &str, options: &[&str]) -> Option<Job> {
-    if Command::new("mpirun").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-        eprintln!("skipped: mpirun is absent");
+    run_by(&launcher(), ranks, words, options)
+}
+
+/// The same with any launcher.
+fn run_by(launcher: &str, ranks: Option<usize>, words: &str, options: &[&str]) -> Option<Job> {
+    if Mpi::of(launcher).is_none() {
+        println!("skipped: the launcher {launcher} is absent");
         return None;
     }
     let _alone = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut command = match ranks {
         Some(ranks) => {
-            let mut command = Command::new("mpirun");
-            command.args(["--allow-run-as-root", "--oversubscribe", "-n", &ranks.to_string()]).args(options);
-            command.arg(program());
+            let mut command = Command::new(launcher);
+            command.args(["-n", &ranks.to_string()]).args(options).arg(program());
+            // For Open MPI: as root, and more ranks than cores.
+            let allow = ["ALLOW_RUN_AS_ROOT", "ALLOW_RUN_AS_ROOT_CONFIRM", "MCA_rmaps_base_oversubscribe"];
+            command.envs(allow.map(|name| (format!("OMPI_{name}"), "1")));
             command
         }
         None => {
@@ -222,7 +275,18 @@ fn a_panic_in_a_side_thread_ends_all_ranks() {
 fn a_killed_process_ends_all_ranks() {
     for rank in [0, 1] {
         let Some(job) = run(3, &format!("break kill {rank}")) else { return };
-        job.assert_ended(128 + 9, "exited on signal 9");
+        let (code, said) = mpi().expect("it has run the job").killed();
+        job.assert_ended(code, said);
+    }
+}
+
+#[test]
+fn a_panic_that_cannot_be_told_ends_all_ranks() {
+    for rank in [0, 1] {
+        let Some(job) = run(3, &format!("break mute-panic {rank}")) else { return };
+        assert_eq!(job.code, Some(101), "{}", job.errors);
+        let since = job.since_failing.expect("a rank broke");
+        assert!(since < 2 * GONE_WITHIN, "the job took {since:?} to end");
     }
 }
 
@@ -235,10 +299,27 @@ fn what_all_ranks_meet_is_told_once() {
 }
 
 #[test]
-fn the_launcher_of_another_mpi_is_refused() {
-    let Some(job) = run_with(None, "queue 3", &["PMI_SIZE=4"]) else { return };
+fn the_launcher_of_another_mpi_is_refused_and_told_once() {
+    let Some(mpi) = mpi() else { return };
+    let other = mpi.other_launcher();
+    for ranks in [2, 3] {
+        let Some(job) = run_by(other, Some(ranks), "queue 3", &[]) else { return };
+        assert_eq!(job.code, Some(5), "{other}: {}", job.errors);
+        let told: Vec<&str> = job.errors.lines().filter(|line| line.starts_with("error")).collect();
+        let [told] = told[..] else { panic!("{other}: {}", job.errors) };
+        let fitting = if mpi == Mpi::Mpich { "mpirun.mpich" } else { "mpirun.openmpi" };
+        assert!(told.contains(&format!("started {ranks} processes")) && told.contains(fitting), "{told}");
+        assert_eq!(job.results(), Vec::<&str>::new(), "{other}: it has begun to work");
+    }
+}
+
+#[test]
+fn a_variable_of_another_launcher_is_refused() {
+    let Some(mpi) = mpi() else { return };
+    let variable = if mpi == Mpi::Mpich { "OMPI_COMM_WORLD_SIZE" } else { "PMI_SIZE" };
+    let Some(job) = run_with(None, "queue 3", &[&format!("{variable}=4")]) else { return };
     assert_eq!(job.code, Some(5));
-    assert!(job.errors.contains("(PMI_SIZE=4), but this process sees 1"), "{}", job.errors);
+    assert!(job.errors.contains(&format!("({variable}=4), but this process sees 1")), "{}", job.errors);
 }
 
 #[test]
