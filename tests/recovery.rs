@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use common::{Case, Layout, bits, errors, layout, send};
+use common::{Case, Layout, errors, layout, results, send};
 use treewave_storage::read_run;
 
 /// Four shots of 400 steps, ten iterations.
@@ -45,12 +45,6 @@ water_bottom_m = 120.0
 const ONE: Layout = Layout { ranks: 1, threads: 1 };
 /// Keeps what is summed after every shot.
 const EVERY_SHOT: [&str; 2] = ["--set", "output.ledger_every_s=0"];
-
-/// Models, gradients and histories of a run, as bits.
-fn results(case: &Case, output: &str) -> Vec<u64> {
-    let file = case.path(output).join("run.h5");
-    ["vp", "gradient", "misfit", "misfit_per_shot", "step_percent"].iter().flat_map(|name| bits(&file, name)).collect()
-}
 
 /// What ranks have kept of evaluations.
 fn kept(output: &Path) -> Vec<PathBuf> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use treewave_cluster::Failure;
 use treewave_inversion::optimizer::{IterationReport, LbfgsState};
 use treewave_inversion::{Control, Evaluated};
@@ -91,6 +92,31 @@ pub struct Record {
     before_s: f64,
     /// Shots that were left out, per stage.
     left_out: Vec<(usize, Vec<usize>)>,
+    /// Of all entries but the newest.
+    past: PastDigest,
+    /// Whether the newest entry is in the restart file only: the process before was killed between the two.
+    unpublished: bool,
+}
+
+/// Tells the past entries of a run from all others, to the bit: they are in the run file, which has no checksum, and a
+/// run goes on with none but its own.
+#[derive(Clone, Default)]
+struct PastDigest([u8; 32]);
+
+impl PastDigest {
+    /// Takes one more entry in.
+    fn add(&mut self, entry: &RunEntry) {
+        let mut hash = Sha256::new();
+        hash.update(self.0);
+        let scalars = [entry.misfit, entry.gradient_norm, entry.step_percent, entry.wall_s];
+        let arrays = [&entry.vp[..], &entry.gradient, &scalars, &entry.misfit_per_shot, entry.model_error.as_slice()];
+        for values in arrays {
+            hash.update((values.len() as u64).to_le_bytes());
+            values.iter().for_each(|v| hash.update(v.to_le_bytes()));
+        }
+        [entry.evaluations, entry.stage].iter().for_each(|count| hash.update(count.to_le_bytes()));
+        self.0 = hash.finalize().into();
+    }
 }
 
 impl Record {
@@ -104,13 +130,16 @@ impl Record {
             config: study.config.to_toml(),
             provenance: provenance::layout(session.cluster.as_ref(), session.threads, session.path),
         };
-        Record { run, before_s: 0.0, left_out: Vec::new() }
+        Record { run, before_s: 0.0, left_out: Vec::new(), past: PastDigest::default(), unpublished: false }
     }
 
-    /// A run that goes on, with the shots that were left out of each stage.
-    pub fn resumed(run: RunRecord, left_out: Vec<(usize, Vec<usize>)>) -> Self {
+    /// A run that goes on, with the shots that were left out of each stage; `unpublished` says that the run file has all
+    /// entries but the newest.
+    pub fn resumed(run: RunRecord, left_out: Vec<(usize, Vec<usize>)>, unpublished: bool) -> Self {
         let before_s = run.entries.last().map_or(0.0, |entry| entry.wall_s);
-        let mut record = Record { run, before_s, left_out: Vec::new() };
+        let mut past = PastDigest::default();
+        run.entries.iter().rev().skip(1).rev().for_each(|entry| past.add(entry));
+        let mut record = Record { run, before_s, left_out: Vec::new(), past, unpublished };
         left_out.into_iter().for_each(|(stage, shots)| record.leave_out(stage, shots));
         record
     }
@@ -126,6 +155,10 @@ impl Record {
     /// Iterations accepted.
     pub fn iteration(&self) -> usize {
         self.run.entries.len().saturating_sub(1)
+    }
+    /// Shots that are left out, per stage.
+    pub fn all_left_out(&self) -> &[(usize, Vec<usize>)] {
+        &self.left_out
     }
     /// Shots that are left out of a stage.
     pub fn left_out(&self, stage: usize) -> &[usize] {
@@ -153,7 +186,14 @@ impl Record {
     /// Adds an iteration.
     pub fn push(&mut self, mut entry: RunEntry) {
         entry.wall_s += self.before_s;
+        if let Some(newest) = self.run.entries.last() {
+            self.past.add(newest);
+        }
         self.run.entries.push(entry);
+    }
+    /// Tells the entries before the newest from those of any other run, in hexadecimal digits.
+    pub fn past_digest(&self) -> String {
+        self.past.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
     /// All evaluations of the run.
     fn evaluations(&self) -> u64 {
@@ -172,17 +212,21 @@ impl Record {
         )
     }
 
-    /// Makes the output directory and says that the run is under way.
+    /// Makes the output directory and says that the run is under way. Publishes the newest entry where that is left to do:
+    /// the next restart file will not have it any more.
     pub fn begin(&self, study: &Study, progress: &Progress) -> Result<(), Failure> {
         let directory = &study.config.run.output;
         std::fs::create_dir_all(directory).map_err(|e| unwritable(format!("{}: {e}", directory.display())))?;
+        if self.unpublished {
+            self.publish(study)?;
+        }
         self.write_status(study, progress, "running")
     }
 
     /// Saves what a restart needs, then publishes the run file and the status.
     pub fn save(&self, study: &Study, progress: &Progress, point: &Point) -> Result<(), Failure> {
         let newest = self.run.entries.last().ok_or_else(no_entry)?;
-        save_point(study, point, newest, self.iteration(), &self.left_out)?;
+        save_point(study, point, newest, self)?;
         forget_evaluations(study);
         self.publish(study)?;
         self.write_status(study, progress, if point.ended { "stage ended" } else { "running" })
