@@ -4,8 +4,9 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use common::{Case, errors, layout, ranks_of, results, send};
 use rand::{RngExt, SeedableRng};
@@ -244,23 +245,37 @@ fn a_changed_number_or_another_run_in_the_run_file_is_not_gone_on_with() {
 }
 
 #[test]
-fn an_iteration_whose_run_file_was_not_written_is_published_before_the_next_one_is_saved() {
+fn no_iteration_is_saved_before_the_run_file_has_those_before_it() {
     let case = Case::new(CASE);
     case.succeed(layout(1, 1), "invert", "reference", &[]);
-    // A folder in its place lets the run end between the restart file and the run file.
     let (output, file) = (case.path("run"), case.path("run/run.h5"));
+    let saved = || load_restart(&output.join("restart")).unwrap().map(|restart| restart.number);
+    // A folder in its place keeps the first run file from being written.
     fs::create_dir_all(file.join("in the way")).unwrap();
-    let saved = || {
-        let restart = load_restart(&output.join("restart")).unwrap().expect("a restart file was saved");
-        let text: serde_json::Value = serde_json::from_str(&restart.text).unwrap();
-        text["iteration"].as_u64()
-    };
-    for _ in 0..3 {
+    for _ in 0..2 {
         let ended = case.run(layout(1, 1), "invert", "run", &[]);
         assert_eq!(ended.status.code(), Some(5), "{}", errors(&ended));
-        assert_eq!(saved(), Some(0), "an iteration was saved without the run file that it needs");
+        assert_eq!(saved(), None, "an iteration was saved without the run file that it needs");
     }
     fs::remove_dir_all(&file).unwrap();
+    // What is left by a kill between a restart file and the run file: the one is an iteration ahead of the other.
+    case.succeed(layout(1, 1), "invert", "run", &["--set=optimizer.iterations=1"]);
+    let behind = fs::read(&file).unwrap();
+    case.succeed(layout(1, 1), "invert", "run", &PART);
+    fs::write(&file, behind).unwrap();
+    let inodes =
+        |paths: &[PathBuf]| -> Vec<u64> { paths.iter().map(|path| fs::metadata(path).unwrap().ino()).collect() };
+    let restarts = generations(&output).map(|(path, _)| path);
+    let (old_restarts, old_run) = (inodes(&restarts), inodes(std::slice::from_ref(&file)));
+    let mut job = case.start(layout(1, 1), "invert", "run", &[]);
+    let end = Instant::now() + Duration::from_secs(60);
+    while inodes(&restarts) == old_restarts {
+        assert!(Instant::now() < end, "no iteration was saved");
+    }
+    assert_ne!(inodes(std::slice::from_ref(&file)), old_run, "iteration 3 was saved, the run file has not iteration 2");
+    // Twice in a row.
+    ranks_of(&output).into_iter().for_each(|rank| send("KILL", rank));
+    job.wait_for(|| false);
     case.succeed(layout(1, 1), "invert", "run", &[]);
     assert!(results(&case, "run") == results(&case, "reference"), "another result than without the failures");
 }

@@ -94,7 +94,8 @@ impl Case {
     /// Starts the program and does not wait for it.
     pub fn start(&self, layout: Layout, verb: &str, output: &str, words: &[&str]) -> Job {
         let child = self.command(Path::new(PROGRAM), layout, verb, output, words).spawn();
-        Job { child: child.expect("the program starts"), output: self.path(output), began: Instant::now() }
+        let child = child.expect("the program starts");
+        Job { child, output: self.path(output), began: Instant::now(), deadline: DEADLINE }
     }
 
     /// Runs the program to its end.
@@ -120,6 +121,7 @@ pub struct Job {
     child: Child,
     output: PathBuf,
     began: Instant,
+    deadline: Duration,
 }
 
 impl Job {
@@ -128,13 +130,18 @@ impl Job {
         self.child.id()
     }
 
+    /// For a run that may take longer than others.
+    pub fn within(self, deadline: Duration) -> Job {
+        Job { deadline, ..self }
+    }
+
     /// The processes that compute.
     pub fn ranks(&self) -> Vec<u32> {
         ranks_of(&self.output)
     }
 
     /// Waits for something to come about; false if the run ends first.
-    pub fn wait_for(&mut self, come: impl Fn() -> bool) -> bool {
+    pub fn wait_for(&mut self, mut come: impl FnMut() -> bool) -> bool {
         while !come() {
             if self.child.try_wait().expect("the process is ours").is_some() {
                 return come();
@@ -153,9 +160,9 @@ impl Job {
     }
 
     fn check_deadline(&mut self) {
-        if self.began.elapsed() > DEADLINE {
+        if self.began.elapsed() > self.deadline {
             self.ranks().into_iter().for_each(|id| send("KILL", id));
-            panic!("a run of {} took more than {DEADLINE:?}", self.output.display());
+            panic!("a run of {} took more than {:?}", self.output.display(), self.deadline);
         }
     }
 }

@@ -94,8 +94,8 @@ pub struct Record {
     left_out: Vec<(usize, Vec<usize>)>,
     /// Of all entries but the newest.
     past: PastDigest,
-    /// Whether the newest entry is in the restart file only: the process before was killed between the two.
-    unpublished: bool,
+    /// Entries in the run file, as far as is known.
+    published: usize,
 }
 
 /// Tells the past entries of a run from all others, to the bit: they are in the run file, which has no checksum, and a
@@ -130,16 +130,15 @@ impl Record {
             config: study.config.to_toml(),
             provenance: provenance::layout(session.cluster.as_ref(), session.threads, session.path),
         };
-        Record { run, before_s: 0.0, left_out: Vec::new(), past: PastDigest::default(), unpublished: false }
+        Record { run, before_s: 0.0, left_out: Vec::new(), past: PastDigest::default(), published: 0 }
     }
 
-    /// A run that goes on, with the shots that were left out of each stage; `unpublished` says that the run file has all
-    /// entries but the newest.
-    pub fn resumed(run: RunRecord, left_out: Vec<(usize, Vec<usize>)>, unpublished: bool) -> Self {
+    /// A run that goes on, with the shots that were left out of each stage, and so many entries in the run file.
+    pub fn resumed(run: RunRecord, left_out: Vec<(usize, Vec<usize>)>, published: usize) -> Self {
         let before_s = run.entries.last().map_or(0.0, |entry| entry.wall_s);
         let mut past = PastDigest::default();
         run.entries.iter().rev().skip(1).rev().for_each(|entry| past.add(entry));
-        let mut record = Record { run, before_s, left_out: Vec::new(), past, unpublished };
+        let mut record = Record { run, before_s, left_out: Vec::new(), past, published };
         left_out.into_iter().for_each(|(stage, shots)| record.leave_out(stage, shots));
         record
     }
@@ -155,6 +154,13 @@ impl Record {
     /// Iterations accepted.
     pub fn iteration(&self) -> usize {
         self.run.entries.len().saturating_sub(1)
+    }
+    /// The newest iteration.
+    ///
+    /// # Errors
+    /// A bug of ours: not even the start model was evaluated.
+    pub fn newest(&self) -> Result<&RunEntry, Failure> {
+        self.run.entries.last().ok_or_else(no_entry)
     }
     /// Shots that are left out, per stage.
     pub fn all_left_out(&self) -> &[(usize, Vec<usize>)] {
@@ -212,23 +218,26 @@ impl Record {
         )
     }
 
-    /// Makes the output directory and says that the run is under way. Publishes the newest entry where that is left to do:
-    /// the next restart file will not have it any more.
+    /// Makes the output directory and says that the run is under way.
     pub fn begin(&self, study: &Study, progress: &Progress) -> Result<(), Failure> {
         let directory = &study.config.run.output;
         std::fs::create_dir_all(directory).map_err(|e| unwritable(format!("{}: {e}", directory.display())))?;
-        if self.unpublished {
-            self.publish(study)?;
-        }
         self.write_status(study, progress, "running")
     }
 
     /// Saves what a restart needs, then publishes the run file and the status.
-    pub fn save(&self, study: &Study, progress: &Progress, point: &Point) -> Result<(), Failure> {
-        let newest = self.run.entries.last().ok_or_else(no_entry)?;
-        save_point(study, point, newest, self)?;
+    ///
+    /// A restart file has the newest entry only. Those before it are in the run file by then, also where it is the first,
+    /// or a process before was killed between the two.
+    pub fn save(&mut self, study: &Study, progress: &Progress, point: &Point) -> Result<(), Failure> {
+        let newest = self.run.entries.pop().ok_or_else(no_entry)?;
+        let before = if self.published < self.run.entries.len() { self.publish(study) } else { Ok(()) };
+        self.run.entries.push(newest);
+        before?;
+        save_point(study, point, self)?;
         forget_evaluations(study);
         self.publish(study)?;
+        self.published = self.run.entries.len();
         self.write_status(study, progress, if point.ended { "stage ended" } else { "running" })
     }
 

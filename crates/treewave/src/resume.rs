@@ -177,26 +177,29 @@ fn resumed_record(study: &Study, session: &Session, restart: &Sealed, saved: &Va
     let mut published = 0;
     if iteration > 0 {
         run.entries = read_run(&file).map_err(|e| lost(e.to_string()))?.entries;
-        published = run.entries.len();
-        if published < iteration {
-            return Err(lost(format!("the run file has {published} iterations, the restart file needs {iteration}")));
+        let found = run.entries.len();
+        if found < iteration {
+            return Err(lost(format!("the run file has {found} iterations, the restart file needs {iteration}")));
         }
+        // An entry of the newest iteration may be that of a process that made it before this restart file.
+        published = iteration + usize::from(run.entries.get(iteration) == Some(&newest));
         run.entries.truncate(iteration);
     }
     run.entries.push(newest);
     let left_out = serde_json::from_value(saved["left_out"].clone()).map_err(bad_data)?;
-    let record = Record::resumed(run, left_out, published <= iteration);
+    let record = Record::resumed(run, left_out, published);
     match saved["past"].as_str() {
         Some(past) if past != record.past_digest() => Err(lost("it is damaged, or of another run".into())),
         _ => Ok(record),
     }
 }
 
-/// Saves a point and the newest entry.
+/// Saves a point and the newest entry of the run.
 ///
 /// # Errors
 /// Code 5 if it cannot be written; the state before is untouched then.
-pub fn save_point(study: &Study, point: &Point, entry: &RunEntry, record: &Record) -> Result<(), Failure> {
+pub fn save_point(study: &Study, point: &Point, record: &Record) -> Result<(), Failure> {
+    let entry = record.newest()?;
     let optimizer = point.state.export();
     let mut arrays: Vec<(String, &[f64])> =
         optimizer.arrays.iter().map(|&(ref name, values)| (format!("optimizer/{name}"), values)).collect();
