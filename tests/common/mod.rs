@@ -2,6 +2,7 @@
 #![allow(dead_code)] // every test file is a program of its own and uses its part
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -144,12 +145,14 @@ pub struct Job {
     child: Child,
     output: PathBuf,
     began: Instant,
+    deadline: Duration,
 }
 
 impl Job {
     /// Starts a command of [`Case::command`] with this output directory.
     pub fn of(command: &mut Command, output: PathBuf) -> Job {
-        Job { child: command.spawn().expect("the program starts"), output, began: Instant::now() }
+        let child = command.spawn().expect("the program starts");
+        Job { child, output, began: Instant::now(), deadline: DEADLINE }
     }
 
     /// The process that was started: the program, or `scripts/mpirun`.
@@ -157,23 +160,18 @@ impl Job {
         self.child.id()
     }
 
-    /// The processes that compute, known by the program they run and their output directory.
+    /// For a run that may take longer than others.
+    pub fn within(self, deadline: Duration) -> Job {
+        Job { deadline, ..self }
+    }
+
+    /// The processes that compute.
     pub fn ranks(&self) -> Vec<u32> {
-        let program = fs::canonicalize(PROGRAM).expect("the program is there");
-        let output = self.output.to_string_lossy().into_owned();
-        let ids = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        ids.filter(|id| {
-            let of = |name: &str| PathBuf::from(format!("/proc/{id}/{name}"));
-            let words = fs::read(of("cmdline")).unwrap_or_default();
-            let words = String::from_utf8_lossy(&words).into_owned();
-            fs::read_link(of("exe")).is_ok_and(|exe| exe == program) && words.split('\0').any(|word| word == output)
-        })
-        .collect()
+        ranks_of(&self.output)
     }
 
     /// Waits for something to come about; false if the run ends first.
-    pub fn wait_for(&mut self, come: impl Fn() -> bool) -> bool {
+    pub fn wait_for(&mut self, mut come: impl FnMut() -> bool) -> bool {
         while !come() {
             if self.child.try_wait().expect("the process is ours").is_some() {
                 return come();
@@ -192,17 +190,58 @@ impl Job {
     }
 
     fn check_deadline(&mut self) {
-        if self.began.elapsed() > DEADLINE {
+        if self.began.elapsed() > self.deadline {
             self.ranks().into_iter().for_each(|id| send("KILL", id));
-            panic!("a run of {} took more than {DEADLINE:?}", self.output.display());
+            panic!("a run of {} took more than {:?}", self.output.display(), self.deadline);
         }
     }
+}
+
+/// The processes that compute into a directory, known by the program they run and by that directory.
+pub fn ranks_of(output: &Path) -> Vec<u32> {
+    let program = fs::canonicalize(PROGRAM).expect("the program is there");
+    let output = output.to_string_lossy().into_owned();
+    let ids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    ids.filter(|id| {
+        let of = |name: &str| PathBuf::from(format!("/proc/{id}/{name}"));
+        let words = fs::read(of("cmdline")).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words).into_owned();
+        fs::read_link(of("exe")).is_ok_and(|exe| exe == program) && words.split('\0').any(|word| word == output)
+    })
+    .collect()
 }
 
 /// Sends a signal, named without `SIG`.
 pub fn send(signal: &str, process: u32) {
     let sent = Command::new("sh").args(["-c", &format!("kill -s {signal} {process}")]).stderr(Stdio::null()).status();
     sent.expect("there is a shell");
+}
+
+/// Kills processes at once: a shell that is up already takes the numbers.
+pub struct Killer {
+    shell: Child,
+}
+
+impl Killer {
+    pub fn new() -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", "while read -r ids; do kill -KILL $ids; done"]).stdin(Stdio::piped());
+        Killer { shell: command.stderr(Stdio::null()).spawn().expect("there is a shell") }
+    }
+
+    pub fn kill(&mut self, processes: &[u32]) {
+        let ids: Vec<String> = processes.iter().map(u32::to_string).collect();
+        writeln!(self.shell.stdin.as_mut().expect("the input is a pipe"), "{}", ids.join(" "))
+            .expect("the shell reads");
+    }
+}
+
+impl Drop for Killer {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
 }
 
 /// Models, gradients and histories of the run in an output directory, as bits.

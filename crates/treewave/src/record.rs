@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use fail::fail_point;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use treewave_cluster::Failure;
 use treewave_inversion::optimizer::{IterationReport, LbfgsState};
 use treewave_inversion::{Control, Evaluated};
@@ -93,6 +94,31 @@ pub struct Record {
     before_s: f64,
     /// Shots that were left out, per stage.
     left_out: Vec<(usize, Vec<usize>)>,
+    /// Of all entries but the newest.
+    past: PastDigest,
+    /// Entries in the run file, as far as is known.
+    published: usize,
+}
+
+/// Tells the past entries of a run from all others, to the bit: they are in the run file, which has no checksum, and a
+/// run goes on with none but its own.
+#[derive(Clone, Default)]
+struct PastDigest([u8; 32]);
+
+impl PastDigest {
+    /// Takes one more entry in.
+    fn add(&mut self, entry: &RunEntry) {
+        let mut hash = Sha256::new();
+        hash.update(self.0);
+        let scalars = [entry.misfit, entry.gradient_norm, entry.step_percent, entry.wall_s];
+        let arrays = [&entry.vp[..], &entry.gradient, &scalars, &entry.misfit_per_shot, entry.model_error.as_slice()];
+        for values in arrays {
+            hash.update((values.len() as u64).to_le_bytes());
+            values.iter().for_each(|v| hash.update(v.to_le_bytes()));
+        }
+        [entry.evaluations, entry.stage].iter().for_each(|count| hash.update(count.to_le_bytes()));
+        self.0 = hash.finalize().into();
+    }
 }
 
 impl Record {
@@ -106,13 +132,15 @@ impl Record {
             config: study.config.to_toml(),
             provenance: provenance::layout(session.cluster.as_ref(), session.threads, session.path),
         };
-        Record { run, before_s: 0.0, left_out: Vec::new() }
+        Record { run, before_s: 0.0, left_out: Vec::new(), past: PastDigest::default(), published: 0 }
     }
 
-    /// A run that goes on, with the shots that were left out of each stage.
-    pub fn resumed(run: RunRecord, left_out: Vec<(usize, Vec<usize>)>) -> Self {
+    /// A run that goes on, with the shots that were left out of each stage, and so many entries in the run file.
+    pub fn resumed(run: RunRecord, left_out: Vec<(usize, Vec<usize>)>, published: usize) -> Self {
         let before_s = run.entries.last().map_or(0.0, |entry| entry.wall_s);
-        let mut record = Record { run, before_s, left_out: Vec::new() };
+        let mut past = PastDigest::default();
+        run.entries.iter().rev().skip(1).rev().for_each(|entry| past.add(entry));
+        let mut record = Record { run, before_s, left_out: Vec::new(), past, published };
         left_out.into_iter().for_each(|(stage, shots)| record.leave_out(stage, shots));
         record
     }
@@ -128,6 +156,17 @@ impl Record {
     /// Iterations accepted.
     pub fn iteration(&self) -> usize {
         self.run.entries.len().saturating_sub(1)
+    }
+    /// The newest iteration.
+    ///
+    /// # Errors
+    /// A bug of ours: not even the start model was evaluated.
+    pub fn newest(&self) -> Result<&RunEntry, Failure> {
+        self.run.entries.last().ok_or_else(no_entry)
+    }
+    /// Shots that are left out, per stage.
+    pub fn all_left_out(&self) -> &[(usize, Vec<usize>)] {
+        &self.left_out
     }
     /// Shots that are left out of a stage.
     pub fn left_out(&self, stage: usize) -> &[usize] {
@@ -155,7 +194,14 @@ impl Record {
     /// Adds an iteration.
     pub fn push(&mut self, mut entry: RunEntry) {
         entry.wall_s += self.before_s;
+        if let Some(newest) = self.run.entries.last() {
+            self.past.add(newest);
+        }
         self.run.entries.push(entry);
+    }
+    /// Tells the entries before the newest from those of any other run, in hexadecimal digits.
+    pub fn past_digest(&self) -> String {
+        self.past.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
     /// All evaluations of the run.
     fn evaluations(&self) -> u64 {
@@ -178,26 +224,29 @@ impl Record {
     pub fn begin(&self, study: &Study, progress: &Progress) -> Result<(), Failure> {
         let directory = &study.config.run.output;
         std::fs::create_dir_all(directory).map_err(|e| unwritable(format!("{}: {e}", directory.display())))?;
-        if !self.is_empty() {
-            // A process that was killed may have saved an iteration and not published it, which the next save relies on.
-            self.publish(study)?;
-        }
         self.write_status(study, progress, "running")
     }
 
     /// Saves what a restart needs, then publishes the run file and the status.
+    ///
+    /// A restart file has the newest entry only. Those before it are in the run file by then, also where it is the first,
+    /// or a process before was killed between the two.
     pub fn save(
-        &self,
+        &mut self,
         study: &Study,
         progress: &Progress,
         point: &Point,
         fingerprint: &Fingerprint,
     ) -> Result<(), Failure> {
-        let newest = self.run.entries.last().ok_or_else(no_entry)?;
         fail_point!("iteration.save", |_| Ok(()));
-        save_point(study, point, newest, self.iteration(), &self.left_out, fingerprint)?;
+        let newest = self.run.entries.pop().ok_or_else(no_entry)?;
+        let before = if self.published < self.run.entries.len() { self.publish(study) } else { Ok(()) };
+        self.run.entries.push(newest);
+        before?;
+        save_point(study, point, self, fingerprint)?;
         forget_evaluations(study);
         self.publish(study)?;
+        self.published = self.run.entries.len();
         self.write_status(study, progress, if point.ended { "stage ended" } else { "running" })
     }
 
@@ -209,8 +258,7 @@ impl Record {
         self.write_status(study, progress, "done")
     }
 
-    /// Publishes the run file. A restart file holds the newest iteration alone: all before must have been published.
-    pub fn publish(&self, study: &Study) -> Result<(), Failure> {
+    fn publish(&self, study: &Study) -> Result<(), Failure> {
         fail_point!("iteration.publish");
         let head = provenance::head(&format!("{}: inversion", study.config.run.name));
         publish_run(&run_file(study), &self.run, &head, LARGE_BYTES).map_err(unwritable)

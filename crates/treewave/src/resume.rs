@@ -123,35 +123,41 @@ fn resumed_record(study: &Study, session: &Session, restart: &Sealed, saved: &Va
         misfit_per_shot: array(restart, "entry/misfit_per_shot")?.clone(),
         model_error: array(restart, "entry/model_error")?.first().copied(),
     };
+    let file = run_file(study);
+    let lost = |reason: String| {
+        bad_data(format!(
+            "{}: {reason}; the iterations before {iteration} are in this file alone: put a copy of it back, or choose \
+             another --output; nothing was changed",
+            file.display()
+        ))
+    };
     let mut run = Record::new(study, session).into_run();
+    let mut published = 0;
     if iteration > 0 {
-        run.entries = read_run(&run_file(study)).map_err(bad_data)?.entries;
-        if run.entries.len() < iteration {
-            let (found, file) = (run.entries.len(), run_file(study));
-            return Err(bad_data(format!(
-                "{}: the run file has {found} iterations, the restart file needs {iteration}",
-                file.display()
-            )));
+        run.entries = read_run(&file).map_err(|e| lost(e.to_string()))?.entries;
+        let found = run.entries.len();
+        if found < iteration {
+            return Err(lost(format!("the run file has {found} iterations, the restart file needs {iteration}")));
         }
+        // An entry of the newest iteration may be that of a process that made it before this restart file.
+        published = iteration + usize::from(run.entries.get(iteration) == Some(&newest));
         run.entries.truncate(iteration);
     }
     run.entries.push(newest);
     let left_out = serde_json::from_value(saved["left_out"].clone()).map_err(bad_data)?;
-    Ok(Record::resumed(run, left_out))
+    let record = Record::resumed(run, left_out, published);
+    match saved["past"].as_str() {
+        Some(past) if past != record.past_digest() => Err(lost("it is damaged, or of another run".into())),
+        _ => Ok(record),
+    }
 }
 
-/// Saves a point and the newest entry.
+/// Saves a point and the newest entry of the run.
 ///
 /// # Errors
 /// Code 5 if it cannot be written; the state before is untouched then.
-pub fn save_point(
-    study: &Study,
-    point: &Point,
-    entry: &RunEntry,
-    iteration: usize,
-    left_out: &[(usize, Vec<usize>)],
-    fingerprint: &Fingerprint,
-) -> Result<(), Failure> {
+pub fn save_point(study: &Study, point: &Point, record: &Record, fingerprint: &Fingerprint) -> Result<(), Failure> {
+    let entry = record.newest()?;
     let optimizer = point.state.export();
     let mut arrays: Vec<(String, &[f64])> =
         optimizer.arrays.iter().map(|&(ref name, values)| (format!("optimizer/{name}"), values)).collect();
@@ -168,8 +174,9 @@ pub fn save_point(
     let text = json!({
         "stage": point.stage,
         "ended": point.ended,
-        "iteration": iteration,
-        "left_out": left_out,
+        "iteration": record.iteration(),
+        "past": record.past_digest(),
+        "left_out": record.all_left_out(),
         "optimizer": optimizer.counts.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
         "entry": { "evaluations": entry.evaluations, "stage": entry.stage },
         "fingerprint": fingerprint.to_json(),

@@ -215,7 +215,6 @@ fn run_stage<T: Scalar>(
             leave_out(session, &mut setup, record, stage, &evaluated)?;
             if record.is_empty() {
                 record.push(Entry::start(study, &evaluated, stage, session.progress.seconds()));
-                session.cluster.agree(if session.leads() { record.publish(study) } else { Ok(()) })?;
                 counted_with_start = 1;
             }
             let diagonal = preconditioner(study, &control, &evaluated);
