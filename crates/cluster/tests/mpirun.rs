@@ -33,7 +33,9 @@ impl Job {
     /// A job that was broken on purpose: all processes gone in time, the code, the message once.
     fn assert_ended(&self, code: i32, message: &str) {
         assert_eq!(self.code, Some(code), "{}", self.errors);
-        assert_eq!(self.errors.matches(message).count(), 1, "{}", self.errors);
+        // MPICH tells on standard output what it has to say itself.
+        let told = self.errors.matches(message).count() + self.output.matches(message).count();
+        assert_eq!(told, 1, "{}{}", self.output, self.errors);
         let since = self.since_failing.expect("a rank broke");
         println!("all gone after {since:?}");
         assert!(since < GONE_WITHIN, "the job took {since:?} to end");
@@ -85,8 +87,14 @@ impl Mpi {
     fn killed(self) -> (i32, &'static str) {
         match self {
             Mpi::OpenMpi => (128 + 9, "exited on signal 9"),
-            Mpi::Mpich => (9, "KILLED BY SIGNAL: 9"),
+            Mpi::Mpich => (9, "Killed (signal 9)"),
         }
+    }
+
+    /// Whether a job ends with this code when one of its processes leaves with `left` and without a word to MPI. MPICH kills
+    /// the others and takes the code of the lowest rank.
+    fn may_end_with(self, code: Option<i32>, left: i32) -> bool {
+        code == Some(left) || self == Mpi::Mpich && code == Some(9)
     }
 }
 
@@ -284,7 +292,8 @@ fn a_killed_process_ends_all_ranks() {
 fn a_panic_that_cannot_be_told_ends_all_ranks() {
     for rank in [0, 1] {
         let Some(job) = run(3, &format!("break mute-panic {rank}")) else { return };
-        assert_eq!(job.code, Some(101), "{}", job.errors);
+        let mpi = mpi().expect("it has run the job");
+        assert!(mpi.may_end_with(job.code, 101), "{:?}: {}", job.code, job.errors);
         let since = job.since_failing.expect("a rank broke");
         assert!(since < 2 * GONE_WITHIN, "the job took {since:?} to end");
     }
