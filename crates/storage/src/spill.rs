@@ -69,6 +69,7 @@ impl<S: Snapshot> SpillStore<S> {
             return Err(failed(io::ErrorKind::StorageFull.into()));
         }
         let plain: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+        remove_left_overs(scratch, &format!("treewave-{plain}-"));
         // Neither two stores of one process nor two jobs of one name may take each other's file.
         let (process, count) = (std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
         let path = scratch.join(format!("treewave-{plain}-{rank}-{process}-{count}.h5"));
@@ -199,8 +200,25 @@ fn create_unlinked(path: &Path) -> io::Result<File> {
     reach("spill.create")?;
     let file = unlocked().create_excl(path).map_err(|e| system_error(path, &e))?;
     reach("spill.unlink")?;
-    std::fs::remove_file(path)?;
-    Ok(file)
+    match std::fs::remove_file(path) {
+        // Another process took it for a left-over.
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(file),
+    }
+}
+
+/// Removes files that processes killed between the two have left, known by a beginning and three numbers. A file that is
+/// open goes on without its name: nobody loses anything.
+fn remove_left_overs(scratch: &Path, beginning: &str) {
+    for entry in std::fs::read_dir(scratch).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let middle = name.to_str().and_then(|name| name.strip_prefix(beginning)?.strip_suffix(".h5"));
+        let numbers: Vec<&str> = middle.into_iter().flat_map(|middle| middle.split('-')).collect();
+        if numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u64>().is_ok()) {
+            // Of no account: it takes room, and the next one tries again.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// The system's own word on why a file cannot be made, which HDF5 wraps in many of its own.
