@@ -101,8 +101,9 @@ fn growth(samples: &[Sample]) -> Option<(f64, usize, usize)> {
 #[ignore = "a thousand iterations, with kills and without, take minutes"]
 fn a_thousand_iterations_need_no_more_memory_or_files_and_kills_leave_nothing_behind() {
     let case = Case::new(CASE);
+    // Quiet: what a thousand iterations say does not fit into a pipe.
     let never = Instant::now() + Duration::from_secs(24 * 3600);
-    let mut job = case.start(layout(1, 1), "invert", "reference", &[]).within(Duration::from_secs(1500));
+    let mut job = case.start(layout(1, 1), "invert", "reference", &["--quiet"]).within(Duration::from_secs(1500));
     let samples = watch(&mut job, &case.path("reference"), never);
     let ended = job.finish();
     assert_eq!(ended.status.code(), Some(0), "{}", errors(&ended));
@@ -129,7 +130,7 @@ fn a_thousand_iterations_need_no_more_memory_or_files_and_kills_leave_nothing_be
     loop {
         let until = Instant::now() + Duration::from_secs_f64(random.random_range(2.0..6.0));
         let ranks = 1 + usize::from(kills % 4 == 3);
-        let mut job = case.start(layout(ranks, 1), "invert", "killed", &["--set=output.ledger_every_s=0"]);
+        let mut job = case.start(layout(ranks, 1), "invert", "killed", &["--quiet", "--set=output.ledger_every_s=0"]);
         let samples = watch(&mut job, &output, until);
         killer.kill(&ranks_of(&output));
         let ended = job.finish();
