@@ -219,7 +219,8 @@ pub fn read_run(path: &Path) -> Result<RunRecord, StorageError> {
     let (norms, steps, walls) = (series("gradient_norm")?, series("step_percent")?, series("wall_s")?);
     let split = reader.has("last_iteration");
     let (vp, gradient) = if split { (Vec::new(), Vec::new()) } else { (series("vp")?, series("gradient")?) };
-    let lengths = [norms.len(), steps.len(), walls.len(), evaluations.len(), stages.len()];
+    let errors_len = errors.as_ref().map_or(count, Vec::len);
+    let lengths = [norms.len(), steps.len(), walls.len(), evaluations.len(), stages.len(), errors_len];
     if lengths.iter().any(|&n| n != count) || (!split && (vp.len() != count * cells || gradient.len() != count * cells))
     {
         return Err(StorageError::content(path, "the histories of the run have different lengths"));

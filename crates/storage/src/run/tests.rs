@@ -82,3 +82,21 @@ fn a_run_can_be_opened_before_its_first_iteration() {
     publish_run(&path, &run(0), &Head::new("t", "s", "h"), 0).unwrap();
     same(&read_run(&path).unwrap(), &run(0));
 }
+
+#[test]
+fn histories_of_different_lengths_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.h5");
+    for name in ["gradient_norm", "evaluations", "model_error"] {
+        publish_run(&path, &run(3), &Head::new("t", "s", "h"), u64::MAX).unwrap();
+        let file = hdf5::File::open_rw(&path).unwrap();
+        file.unlink(name).unwrap();
+        match name {
+            "evaluations" => file.new_dataset_builder().with_data(&[1_i64]).create(name),
+            _ => file.new_dataset_builder().with_data(&[0.5]).create(name),
+        }
+        .unwrap();
+        drop(file);
+        assert!(matches!(read_run(&path), Err(StorageError::Content { .. })), "{name}");
+    }
+}
