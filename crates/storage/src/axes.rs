@@ -7,7 +7,7 @@ use treewave_core::Grid;
 
 use crate::error::StorageError;
 use crate::public_file::Axis;
-use crate::reader::Reader;
+use crate::reader::{Reader, name_of};
 
 /// How far a point of a regular axis may lie from its place, in steps.
 const REGULAR: f64 = 1e-3;
@@ -58,7 +58,7 @@ fn base(name: &str) -> &str {
 
 /// Reads one axis.
 pub(crate) fn read_axis(reader: &Reader, scale: &Dataset) -> Result<Axis, StorageError> {
-    let full = scale.name();
+    let full = name_of(scale);
     let name = base(&full).to_string();
     let values = reader.numbers(scale, &format!("axis {name:?}"))?;
     let spacing = reader.numbers_attribute(scale, "spacing")?.filter(|v| v.len() == 1).map(|v| v[0]);
@@ -74,7 +74,7 @@ pub(crate) fn find_axes(reader: &Reader, dataset: &Dataset) -> Result<Vec<Option
     if found.iter().all(Option::is_none)
         && let Some(names) = grid_names(found.len())
     {
-        let full = dataset.name();
+        let full = name_of(dataset);
         let folder = full.strip_suffix(base(&full)).unwrap_or("/");
         for ((axis, name), length) in found.iter_mut().zip(names).zip(dataset.shape()) {
             let places = [format!("{folder}{name}"), format!("/{name}")];

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use ndarray::{ArrayD, IxDyn};
-use ndarray_npy::ReadNpyExt;
 use treewave_core::{Grid, GridError, Model};
 
 use crate::error::StorageError;
+use crate::npy;
 
 /// Number format of a raw file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +23,13 @@ pub enum RawNumber {
 }
 
 impl RawNumber {
-    fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             RawNumber::F32Le | RawNumber::F32Be => 4,
             RawNumber::F64Le | RawNumber::F64Be => 8,
         }
     }
-    fn value(self, bytes: &[u8]) -> f64 {
+    pub(crate) fn value(self, bytes: &[u8]) -> f64 {
         let four = || <[u8; 4]>::try_from(bytes).expect("a chunk has four bytes");
         let eight = || <[u8; 8]>::try_from(bytes).expect("a chunk has eight bytes");
         match self {
@@ -56,18 +56,20 @@ pub struct RawLayout {
 /// [`StorageError::MissingFile`], [`StorageError::Io`]; [`StorageError::RawSize`] for another size than the grid's;
 /// [`StorageError::Content`] with the cell for velocities that cannot be.
 pub fn read_raw_model(path: &Path, grid: &Grid, layout: RawLayout, scale: f64) -> Result<Model, StorageError> {
-    let bytes = read_bytes(path)?;
-    let expected = grid.len() * layout.number.bytes();
-    if bytes.len() != expected {
-        return Err(StorageError::RawSize {
-            path: path.into(),
-            found: bytes.len() as u64,
-            expected: expected as u64,
-            shape: grid.dataset_shape(),
-            bytes_per_value: layout.number.bytes(),
-        });
+    let bytes_per_value = layout.number.bytes();
+    let expected = grid.shape().iter().try_fold(bytes_per_value as u64, |bytes, &n| bytes.checked_mul(n as u64));
+    let Some(expected) = expected else {
+        let what = format!("shape {:?} is more than any file can hold; check --shape", grid.dataset_shape());
+        return Err(StorageError::content(path, what));
+    };
+    // Before it is read: a wrong shape must not fill the memory with a large file.
+    let found = fs::metadata(path).map_err(|e| unreadable(path, e))?.len();
+    if found != expected {
+        let shape = grid.dataset_shape();
+        return Err(StorageError::RawSize { path: path.into(), found, expected, shape, bytes_per_value });
     }
-    let values: Vec<f64> = bytes.chunks_exact(layout.number.bytes()).map(|b| scale * layout.number.value(b)).collect();
+    let bytes = read_bytes(path)?;
+    let values: Vec<f64> = bytes.chunks_exact(bytes_per_value).map(|b| scale * layout.number.value(b)).collect();
     model(path, grid, if layout.x_fastest { z_fastest(grid, &values) } else { values })
 }
 
@@ -86,22 +88,19 @@ fn model(path: &Path, grid: &Grid, values: Vec<f64>) -> Result<Model, StorageErr
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, StorageError> {
-    fs::read(path).map_err(|e| match e.kind() {
+    fs::read(path).map_err(|e| unreadable(path, e))
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> StorageError {
+    match error.kind() {
         std::io::ErrorKind::NotFound => StorageError::MissingFile { path: path.into() },
-        _ => StorageError::io(path, "read", e),
-    })
+        _ => StorageError::io(path, "read", error),
+    }
 }
 
 /// Reads an npy file of f32 or f64.
 fn read_npy(path: &Path) -> Result<ArrayD<f64>, StorageError> {
-    let bytes = read_bytes(path)?;
-    if let Ok(array) = ArrayD::<f64>::read_npy(&bytes[..]) {
-        return Ok(array.as_standard_layout().into_owned());
-    }
-    let array = ArrayD::<f32>::read_npy(&bytes[..]);
-    let array =
-        array.map_err(|e| StorageError::content(path, format!("this is not an npy file of f32 or f64: {e}")))?;
-    Ok(array.as_standard_layout().mapv(f64::from))
+    npy::parse(&read_bytes(path)?).map_err(|what| StorageError::content(path, what))
 }
 
 /// Reads an npy model `(x, z)` or `(x, y, z)`; `grid` makes a grid for its shape, `scale` is the factor to m/s.

@@ -4,13 +4,21 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenArray, VarLenAscii, VarLenUnicode};
-use hdf5::{Container, Dataset, File, Group, Location, ObjectReference1, ReferencedObject};
+use hdf5::{Attribute, Container, Dataset, File, Group, Location, LocationToken, ObjectReference1, ReferencedObject};
 
 use crate::error::StorageError;
+use crate::heap;
 use crate::public_file::SCHEMA_VERSION;
 
 /// The first bytes of every HDF5 file, at offset 0 or at a power of two from 512 on.
 const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
+
+/// Numbers that are read whatever the file has stored for them: parts that were never written need no room in it.
+const FEW_BYTES: u64 = 256 << 20;
+/// The most that deflate, which shrinks more than the other filters in use, can shrink anything.
+const MOST_SHRUNK: u64 = 1032;
+/// No attribute that is read has more values: one per axis, or one per array that shares an axis.
+const MOST_VALUES: u64 = 1 << 16;
 
 /// Longest text attribute of fixed length that is read whole; nobody names a unit with more.
 const FIXED_TEXT: usize = 1024;
@@ -36,6 +44,11 @@ impl Reader {
             }
             Err(e) => return Err(StorageError::io(path, "read", e)),
         };
+        let heap = std::fs::File::open(path).and_then(|file| heap::damaged(&file));
+        if let Some(at) = heap.map_err(|e| StorageError::io(path, "read", e))? {
+            let reason = format!("the global heap at byte {at} contradicts itself");
+            return Err(StorageError::Damaged { path: path.into(), bytes, reason });
+        }
         match unlocked().open(path) {
             Ok(file) => Ok(Reader { path: path.into(), file }),
             Err(e) => {
@@ -81,22 +94,62 @@ impl Reader {
 
     /// Opens a dataset.
     pub fn dataset(&self, dataset: &str) -> Result<Dataset, StorageError> {
-        self.file.dataset(dataset).or_else(|_| {
+        let Ok(found) = self.file.dataset(dataset) else {
             let available = self.datasets()?.into_iter().map(|(name, _)| name).collect();
-            Err(StorageError::MissingDataset { path: self.path.clone(), dataset: dataset.into(), available })
-        })
+            return Err(StorageError::MissingDataset { path: self.path.clone(), dataset: dataset.into(), available });
+        };
+        self.check_extent(&found, dataset)?;
+        Ok(found)
+    }
+
+    /// Refuses a dataset with far more numbers than are stored: its header is damaged, and its numbers would fill the
+    /// memory.
+    fn check_extent(&self, dataset: &Dataset, name: &str) -> Result<(), StorageError> {
+        let numbers = count(dataset);
+        let each = dataset.dtype().map_or(8, |dtype| dtype.size().max(1)) as u64;
+        let stored = dataset.storage_size();
+        let bytes = numbers.and_then(|n| Some(n.checked_mul(8)?.max(n.checked_mul(each)?)));
+        let most = FEW_BYTES.max(stored.saturating_mul(MOST_SHRUNK * (8 / each).max(1)));
+        if bytes.is_some_and(|bytes| bytes <= most) {
+            return Ok(());
+        }
+        let shape = dataset.shape();
+        let what =
+            format!("dataset {name:?} has shape {shape:?}, but only {stored} bytes are stored for it; it is damaged");
+        Err(StorageError::content(&self.path, what))
+    }
+
+    /// An attribute, if there is one.
+    fn attribute(&self, location: &Location, name: &str) -> Result<Option<Attribute>, StorageError> {
+        let Ok(attribute) = location.attr(name) else { return Ok(None) };
+        if count(&attribute).is_some_and(|values| values <= MOST_VALUES) {
+            return Ok(Some(attribute));
+        }
+        let what = format!("attribute {name:?} has shape {:?}, more than can be meant", attribute.shape());
+        Err(StorageError::content(&self.path, what))
     }
 
     /// Names and shapes of all datasets, without a leading `/`.
     pub fn datasets(&self) -> Result<Vec<(String, Vec<usize>)>, StorageError> {
-        fn visit(group: &Group, found: &mut Vec<(String, Vec<usize>)>) -> hdf5::Result<()> {
-            for dataset in group.datasets()? {
-                found.push((dataset.name().trim_start_matches('/').to_string(), dataset.shape()));
+        // Links may lead in circles: every group is visited once.
+        fn visit(
+            group: &Group,
+            visited: &mut Vec<LocationToken>,
+            found: &mut Vec<(String, Vec<usize>)>,
+        ) -> hdf5::Result<()> {
+            let token = group.loc_info()?.token;
+            if visited.contains(&token) {
+                return Ok(());
             }
-            group.groups()?.iter().try_for_each(|group| visit(group, found))
+            visited.push(token);
+            for dataset in group.datasets()? {
+                found.push((name_of(&dataset).trim_start_matches('/').to_string(), dataset.shape()));
+            }
+            group.groups()?.iter().try_for_each(|group| visit(group, visited, found))
         }
         let mut found = Vec::new();
-        visit(&self.file, &mut found).map_err(|e| StorageError::hdf5(&self.path, "list the datasets", &e))?;
+        visit(&self.file, &mut Vec::new(), &mut found)
+            .map_err(|e| StorageError::hdf5(&self.path, "list the datasets", &e))?;
         found.sort();
         Ok(found)
     }
@@ -139,21 +192,23 @@ impl Reader {
 
     /// The numbers of an attribute, if there is one; a scalar gives one number.
     pub fn numbers_attribute(&self, location: &Location, name: &str) -> Result<Option<Vec<f64>>, StorageError> {
-        match location.attr(name) {
-            Ok(attribute) => self.numbers(&attribute, &format!("attribute {name:?}")).map(Some),
-            Err(_) => Ok(None),
-        }
+        let attribute = self.attribute(location, name)?;
+        attribute.map(|attribute| self.numbers(&attribute, &format!("attribute {name:?}"))).transpose()
     }
 
     /// The text of an attribute, if there is one; of an array of texts, the first.
     pub fn text(&self, location: &Location, name: &str) -> Result<Option<String>, StorageError> {
-        let Ok(attribute) = location.attr(name) else { return Ok(None) };
+        let Some(attribute) = self.attribute(location, name)? else { return Ok(None) };
         let read = || -> hdf5::Result<Result<Option<String>, String>> {
             Ok(Ok(match attribute.dtype()?.to_descriptor()? {
-                TypeDescriptor::VarLenUnicode => first(attribute.read_raw::<VarLenUnicode>()?),
-                TypeDescriptor::VarLenAscii => first(attribute.read_raw::<VarLenAscii>()?),
-                TypeDescriptor::FixedUnicode(_) => first(attribute.read_raw::<FixedUnicode<FIXED_TEXT>>()?),
-                TypeDescriptor::FixedAscii(_) => first(attribute.read_raw::<FixedAscii<FIXED_TEXT>>()?),
+                TypeDescriptor::VarLenUnicode => first(attribute.read_raw::<VarLenUnicode>()?, |t| t.as_bytes()),
+                TypeDescriptor::VarLenAscii => first(attribute.read_raw::<VarLenAscii>()?, |t| t.as_bytes()),
+                TypeDescriptor::FixedUnicode(_) => {
+                    first(attribute.read_raw::<FixedUnicode<FIXED_TEXT>>()?, |t| t.as_bytes())
+                }
+                TypeDescriptor::FixedAscii(_) => {
+                    first(attribute.read_raw::<FixedAscii<FIXED_TEXT>>()?, |t| t.as_bytes())
+                }
                 other => return Ok(Err(other.to_string())),
             }))
         };
@@ -170,7 +225,7 @@ impl Reader {
     /// The dimension scale of every dimension of a dataset, as far as it has them.
     pub fn scales(&self, dataset: &Dataset) -> Result<Vec<Option<Dataset>>, StorageError> {
         let none = || vec![None; dataset.ndim()];
-        let Ok(attribute) = dataset.attr("DIMENSION_LIST") else { return Ok(none()) };
+        let Some(attribute) = self.attribute(dataset, "DIMENSION_LIST")? else { return Ok(none()) };
         let read = || {
             let mut scales = none();
             let lists = attribute.read_raw::<VarLenArray<ObjectReference1>>()?;
@@ -183,12 +238,23 @@ impl Reader {
             }
             Ok(scales)
         };
-        read().map_err(|e| StorageError::hdf5(&self.path, format!("read the axes of {}", dataset.name()), &e))
+        read().map_err(|e| StorageError::hdf5(&self.path, format!("read the axes of {}", name_of(dataset)), &e))
     }
 }
 
-fn first<T: std::fmt::Display>(texts: Vec<T>) -> Option<String> {
-    texts.first().map(|t| t.to_string())
+/// Number of values; none where it is beyond counting. An empty axis hides no other one of impossible length.
+fn count(container: &Container) -> Option<u64> {
+    container.shape().iter().try_fold(1, |count: u64, &n| count.checked_mul(n.max(1) as u64))
+}
+
+/// The first of some texts. The HDF5 crate believes that a file's text is UTF-8; files say anything.
+fn first<T>(texts: Vec<T>, bytes: impl Fn(&T) -> &[u8]) -> Option<String> {
+    texts.first().map(|text| String::from_utf8_lossy(bytes(text)).into_owned())
+}
+
+/// The full name of an object, with whatever is not UTF-8 replaced.
+pub(crate) fn name_of(location: &Location) -> String {
+    String::from_utf8_lossy(location.name().as_bytes()).into_owned()
 }
 
 /// Opens and creates files without locking them, where the library lets us choose. No file of ours needs a lock: a

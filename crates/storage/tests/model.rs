@@ -207,6 +207,23 @@ fn refusals_name_what_is_there_and_the_cell() {
 }
 
 #[test]
+fn text_that_is_not_utf_8_is_shown_as_far_as_it_can_be() {
+    let folder = folder();
+    let path = folder.path().join("latin.h5");
+    let foreign = Foreign::new(&path, [3, 4]).attribute("spacing_m", &[20.0]);
+    let latin: hdf5::types::FixedAscii<8> = hdf5::types::FixedAscii::from_ascii(b"km/s   ").expect("ASCII");
+    let vp = foreign.file.dataset("vp").expect("opens");
+    vp.new_attr::<hdf5::types::FixedAscii<8>>().create("units").expect("creates").write_scalar(&latin).expect("writes");
+    drop((vp, foreign));
+    let mut bytes = fs::read(&path).expect("reads");
+    let at = bytes.windows(4).position(|w| w == b"km/s").expect("the unit is in the file");
+    bytes[at] = 0xe9;
+    fs::write(&path, bytes).expect("writes");
+    let refusal = read_model(&path, "vp").expect_err("refused").to_string();
+    assert!(refusal.contains("units \"\u{fffd}m/s"), "{refusal}");
+}
+
+#[test]
 fn every_truncation_of_a_model_is_refused() {
     let folder = folder();
     let (path, cut) = (folder.path().join("model.h5"), folder.path().join("cut.h5"));

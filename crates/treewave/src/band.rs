@@ -9,7 +9,7 @@ use treewave_wave::time::stable_dt_s;
 use treewave_wave::{AcousticOptions, Boundary, Parallelism, RecordForm, Top};
 
 use crate::config::sections::{Synthetic, TimeStep, WaveletSource};
-use crate::config::{Config, keys};
+use crate::config::{Config, MOST_STEPS, keys};
 use crate::study::{bad_data, misconfigured};
 
 /// The discrete program of a stage and its source.
@@ -83,8 +83,21 @@ impl Band {
             )));
         }
         let low_pass = lowpass_hz.map(|corner_hz| LowPass { corner_hz });
-        let wave = WaveletSamples::new(config)?;
         let longest = low_pass.map_or(0, |filter| (filter.reach_s() / record_s).ceil() as usize);
+        let steps = longest.saturating_add(survey.samples - 1).saturating_mul(steps_per_sample);
+        if steps > MOST_STEPS {
+            let why = match lowpass_hz.filter(|_| longest > survey.samples) {
+                Some(corner_hz) => {
+                    format!("the filter of lowpass_hz = {corner_hz} rings for so long; raise lowpass_hz")
+                }
+                None => "raise time.dt_s or time.courant, or use a coarser model".into(),
+            };
+            return Err(misconfigured(format!(
+                "time: {} s in steps of {dt_s:e} s are more than {MOST_STEPS} steps: {why}",
+                longest.saturating_add(survey.samples - 1) as f64 * record_s
+            )));
+        }
+        let wave = WaveletSamples::new(config)?;
         let filtered = |lead: usize| {
             let steps = (survey.samples - 1 + lead) * steps_per_sample;
             let mut wavelet = wave.at(-(lead as f64) * record_s, dt_s, steps);

@@ -37,6 +37,7 @@ pub mod values;
 
 pub use error::{ConfigError, Fact, Place, Problem};
 pub use fingerprint::may_change;
+pub use resolve::MOST_STEPS;
 pub use schema::{schema, schema_json};
 
 use error::Fact::Syntax;
@@ -46,10 +47,14 @@ use sections::{
     DataSource, ModelSource, Optimizer, Precondition, Reversal, Run, Stage, SurveySource, Time, WaveletSource,
 };
 use serde::Deserialize;
+use std::io::Read;
 use std::path::Path;
 
 /// Names that `builtin` may have in `[model]`; `constant` is one velocity everywhere.
 pub const BUILTIN_MODELS: [&str; 6] = ["foldbelt", "layers", "lens", "circle", "three-layers", "constant"];
+
+/// A million coordinates of sources and of receivers fit in.
+const LONGEST_BYTES: u64 = 1 << 26;
 
 /// A complete, validated configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,13 +106,23 @@ pub struct Config {
 /// [`ConfigError::Read`] if the file cannot be read, [`ConfigError::Invalid`] with all that is wrong in it.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Config, ConfigError> {
     let unreadable = |source| ConfigError::Read { path: path.to_path_buf(), source };
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    let text = read_text(path).map_err(unreadable)?;
     let absolute = std::path::absolute(path).map_err(unreadable)?;
     let folder = absolute.parent().unwrap_or(&absolute);
     let name = path.file_stem().map_or("treewave".into(), |stem| stem.to_string_lossy());
     let variable = |name: &str| std::env::var(name).ok();
     let around = Surroundings { folder, name: &name, variable: &variable };
     parse(&text, &path.to_string_lossy(), &around, overrides)
+}
+
+/// The text of a file; a device or another file without end is not read to its end.
+fn read_text(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(LONGEST_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST_BYTES {
+        return Err(std::io::Error::other(format!("it has more than {LONGEST_BYTES} bytes")));
+    }
+    Ok(text)
 }
 
 /// The same from a text; paths are relative to `folder`.

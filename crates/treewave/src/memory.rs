@@ -1,14 +1,16 @@
 //! What a rank needs, in bytes: a model of what is allocated, part by part.
 
+use treewave_cluster::Failure;
 use treewave_inversion::BATCH_BYTES;
 use treewave_wave::{Layout, RecordForm, Scalar};
 
 use crate::band::Band;
 use crate::config::sections::DataSource;
 use crate::gradient_plan::GradientPlan;
+use crate::report::bytes_text;
 use crate::reversal::state_bytes;
 use crate::stage::layout;
-use crate::study::Study;
+use crate::study::{Study, unwritable};
 
 /// A rank that computes next to nothing: program, libraries, buffers of HDF5 and MPI. Measured on 1 to 3 ranks with 1 and 2
 /// threads: 31.7 to 32.9 MiB, whatever their number; 11.6 MiB less without MPI.
@@ -17,6 +19,33 @@ pub(crate) const PROGRAM_BYTES: u64 = if cfg!(feature = "mpi") { 65 << 19 } else
 const FREED_SHARE: u64 = 50;
 /// Bytes of a number of a model vector, a trace that was read, or an accumulator.
 const WIDE: u64 = 8;
+
+/// Bytes that a process may have: the machine's memory, or less where a batch system or a shell has set a limit.
+pub fn limit_bytes() -> u64 {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    // The number in the column of the line that begins so.
+    let number = |text: &str, begin: &str, factor: u64| -> Option<u64> {
+        let rest = text.lines().find_map(|line| line.strip_prefix(begin))?;
+        rest.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(factor)
+    };
+    let machine = number(&read("/proc/meminfo"), "MemTotal:", 1024);
+    let address_space = number(&read("/proc/self/limits"), "Max address space", 1);
+    let group = number(&read("/sys/fs/cgroup/memory.max"), "", 1);
+    [machine, address_space, group].into_iter().flatten().min().unwrap_or(u64::MAX)
+}
+
+/// Refuses what takes more bytes than this process may have; what cannot be counted takes more than that.
+///
+/// # Errors
+/// Code 5 with what it is and both numbers.
+pub fn check_fits(what: &str, bytes: Option<u64>, advice: &str) -> Result<(), Failure> {
+    let limit = limit_bytes();
+    if bytes.is_some_and(|bytes| bytes <= limit) {
+        return Ok(());
+    }
+    let needed = bytes.map_or("more than can be counted".into(), bytes_text);
+    Err(unwritable(format!("{what} takes {needed} of memory, there is {}; {advice}", bytes_text(limit))))
+}
 
 /// Peak memory of the rank that needs most, which is rank 0, by parts.
 #[derive(Clone, Copy, Debug, PartialEq)]

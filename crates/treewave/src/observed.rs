@@ -149,11 +149,13 @@ pub fn observed_file<T: Scalar>(study: &Study, simulation: &Simulation) -> Resul
     match &study.config.data {
         Some(DataSource::Observed(path)) => Ok(path.clone()),
         Some(DataSource::Synthetic(how)) => synthetic_file::<T>(study, how, simulation),
-        None => {
-            Err(misconfigured("there are no observed data: give [data] observed = \"FILE.h5\" or synthetic = true")
-                .into())
-        }
+        None => Err(no_data().into()),
     }
+}
+
+/// The configuration names no observed data.
+pub fn no_data() -> Failure {
+    misconfigured("there are no observed data: give [data] observed = \"FILE.h5\" or synthetic = true")
 }
 
 fn synthetic_file<T: Scalar>(

@@ -54,7 +54,7 @@ impl Resume {
             other => other?,
         }
         let record = resumed_record(study, session, &restart, &saved)?;
-        Ok(Some((record, point(&restart, &saved)?)))
+        Ok(Some((record, point(study, &restart, &saved)?)))
     }
 }
 
@@ -89,7 +89,26 @@ fn array<'a>(restart: &'a Sealed, name: &str) -> Result<&'a Vec<f64>, Failure> {
     found.ok_or_else(|| bad_data(format!("the restart file has no array {name:?}")))
 }
 
-fn point(restart: &Sealed, saved: &Value) -> Result<Point, Failure> {
+/// An array with a value for every cell of the model.
+fn cells<'a>(study: &Study, restart: &'a Sealed, name: &str) -> Result<&'a Vec<f64>, Failure> {
+    let values = array(restart, name)?;
+    check_cells(study, &format!("array {name:?}"), values.len())?;
+    Ok(values)
+}
+
+/// Refuses a saved state of another number of cells than the model has: even `--force` cannot go on with it.
+fn check_cells(study: &Study, what: &str, found: usize) -> Result<(), Failure> {
+    let expected = study.grid().len();
+    if found == expected {
+        return Ok(());
+    }
+    Err(bad_data(format!(
+        "{}: {what} of the saved state has {found} cells, the model has {expected}; use another --output",
+        restart_directory(study).display()
+    )))
+}
+
+fn point(study: &Study, restart: &Sealed, saved: &Value) -> Result<Point, Failure> {
     let prefix = "optimizer/";
     let arrays = restart
         .arrays
@@ -98,12 +117,14 @@ fn point(restart: &Sealed, saved: &Value) -> Result<Point, Failure> {
     let counts = saved["optimizer"].as_object().into_iter().flatten();
     let counts = counts.map(|(name, value)| (name.clone(), value.as_u64().unwrap_or(0)));
     let state = SavedState { arrays: arrays.collect(), counts: counts.collect() };
+    let state = LbfgsState::import(state).map_err(bad_data)?;
+    check_cells(study, "the optimiser", state.x().len())?;
     Ok(Point {
         stage: saved["stage"].as_u64().unwrap_or(0) as usize,
         ended: saved["ended"].as_bool().unwrap_or(false),
-        base: array(restart, "base")?.clone(),
-        preconditioner: array(restart, "preconditioner")?.clone(),
-        state: LbfgsState::import(state).map_err(bad_data)?,
+        base: cells(study, restart, "base")?.clone(),
+        preconditioner: cells(study, restart, "preconditioner")?.clone(),
+        state,
     })
 }
 
@@ -111,13 +132,16 @@ fn point(restart: &Sealed, saved: &Value) -> Result<Point, Failure> {
 fn resumed_record(study: &Study, session: &Session, restart: &Sealed, saved: &Value) -> Result<Record, Failure> {
     let iteration = saved["iteration"].as_u64().unwrap_or(0) as usize;
     let number = |key: &str| saved["entry"][key].as_f64().unwrap_or(f64::NAN);
+    let &[misfit, gradient_norm, step_percent, wall_s] = &array(restart, "entry/misfit")?[..] else {
+        return Err(bad_data("the array \"entry/misfit\" of the restart file has not four values"));
+    };
     let newest = RunEntry {
-        vp: array(restart, "entry/vp")?.clone(),
-        gradient: array(restart, "entry/gradient")?.clone(),
-        misfit: array(restart, "entry/misfit")?[0],
-        gradient_norm: array(restart, "entry/misfit")?[1],
-        step_percent: array(restart, "entry/misfit")?[2],
-        wall_s: array(restart, "entry/misfit")?[3],
+        vp: cells(study, restart, "entry/vp")?.clone(),
+        gradient: cells(study, restart, "entry/gradient")?.clone(),
+        misfit,
+        gradient_norm,
+        step_percent,
+        wall_s,
         evaluations: number("evaluations") as u64,
         stage: number("stage") as u64,
         misfit_per_shot: array(restart, "entry/misfit_per_shot")?.clone(),
@@ -134,7 +158,9 @@ fn resumed_record(study: &Study, session: &Session, restart: &Sealed, saved: &Va
     let mut run = Record::new(study, session).into_run();
     let mut published = 0;
     if iteration > 0 {
-        run.entries = read_run(&file).map_err(|e| lost(e.to_string()))?.entries;
+        let held = read_run(&file).map_err(|e| lost(e.to_string()))?;
+        check_cells(study, "the run file", held.grid.len())?;
+        run.entries = held.entries;
         let found = run.entries.len();
         if found < iteration {
             return Err(lost(format!("the run file has {found} iterations, the restart file needs {iteration}")));

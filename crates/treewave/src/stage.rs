@@ -13,7 +13,7 @@ use crate::config::keys::MisfitKind;
 use crate::config::sections::{DataSource, Reversal};
 use crate::gradient_plan::{GradientPlan, Job, crews, share};
 use crate::known_costs::KnownCosts;
-use crate::observed::{Observed, Simulation, observed_file};
+use crate::observed::{Observed, Simulation, no_data, observed_file};
 use crate::reversal::{self, CostsName, UNIT_COSTS, shared_costs};
 use crate::session::Session;
 use crate::study::{Study, misconfigured};
@@ -192,8 +192,10 @@ fn check_stage<T: Scalar>(study: &Study, stage: usize) -> Result<(), Failure> {
     let band = stage_band(study, stage)?;
     picked_shots(study, stage)?;
     check_budget::<T>(study, &band)?;
-    if let Some(DataSource::Observed(file)) = &study.config.data {
-        Observed::open(file, &study.survey, &band)?;
+    match &study.config.data {
+        Some(DataSource::Observed(file)) => drop(Observed::open(file, &study.survey, &band)?),
+        Some(DataSource::Synthetic(_)) => {}
+        None => return Err(no_data()),
     }
     reversal::check_scratch(&study.config.reversal)
 }

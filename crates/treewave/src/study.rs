@@ -5,11 +5,12 @@ use std::path::Path;
 use treewave_cluster::Failure;
 use treewave_core::builtin::{self, water_cells};
 use treewave_core::smooth::smooth_model;
-use treewave_core::{Grid, Model, Survey};
+use treewave_core::{Grid, Model, Position, Survey};
 use treewave_storage::{GatherFile, StorageError, read_field, read_model, read_run};
 
 use crate::config::sections::{ModelOrigin, ModelSource, SurveySource};
 use crate::config::{Config, ConfigError, geometry, keys};
+use crate::memory::check_fits;
 
 /// Exit code of a usage or configuration that cannot be.
 pub const CONFIGURATION: i32 = 2;
@@ -23,6 +24,11 @@ pub const ENVIRONMENT: i32 = 5;
 pub const STOPPED: i32 = 75;
 /// Exit code of a bug.
 pub const BUG: i32 = 101;
+
+/// Bytes per cell that any use of a model takes at least: a few vectors of the model's size.
+const MODEL_BYTES: u64 = 4 * 8;
+/// Bytes per sample of a shot that any use of its traces takes at least: recorded and gathered ones.
+const TRACE_BYTES: u64 = 4 + 8;
 
 /// A failure of the configuration.
 pub fn misconfigured(error: impl std::fmt::Display) -> Failure {
@@ -178,6 +184,8 @@ fn shallower_than(grid: &Grid, depth_m: f64) -> Vec<bool> {
 
 fn origin_model(key: &str, origin: &ModelOrigin, other: Option<&Grid>) -> Result<Model, Failure> {
     let uniform = |shape: &[usize], spacing_m: f64| {
+        let cells = shape.iter().try_fold(MODEL_BYTES, |bytes, &n| bytes.checked_mul(n as u64));
+        check_fits(&format!("{key}: a study of shape {shape:?}"), cells, "use a smaller shape")?;
         Grid::new(shape, &vec![spacing_m; shape.len()], &vec![0.0; shape.len()]).map_err(misconfigured)
     };
     match origin {
@@ -213,12 +221,20 @@ fn load_survey(config: &Config, grid: &Grid, notes: &mut Vec<String>) -> Result<
     let mut survey = match &config.survey {
         SurveySource::File(path) => GatherFile::open(path).map_err(bad_data)?.survey().clone(),
         SurveySource::Lines(lines) => {
+            let traces = lines.traces().map_err(misconfigured)?;
+            let bytes = (traces as u64).checked_mul(size_of::<Position>() as u64);
+            check_fits(&format!("survey: {traces} traces"), bytes, "use fewer sources or receivers")?;
             let built = geometry::build(lines, grid, &config.time).map_err(misconfigured)?;
             notes.extend(built.notes);
             built.survey
         }
     };
     (survey.samples, survey.record_s) = (config.time.samples, config.time.record_s);
+    let largest = survey.shots.iter().map(|shot| shot.receivers_m.len()).max().unwrap_or(0);
+    let bytes =
+        (largest as u64).checked_mul(survey.samples as u64).and_then(|samples| samples.checked_mul(TRACE_BYTES));
+    let what = format!("survey: a shot of {largest} traces with {} samples", survey.samples);
+    check_fits(&what, bytes, "use fewer receivers, a shorter time.duration_s or a longer time.record_s")?;
     Ok(survey)
 }
 

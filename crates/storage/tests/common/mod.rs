@@ -1,6 +1,8 @@
 //! What the tests of this crate share.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod campaign;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

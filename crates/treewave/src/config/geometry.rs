@@ -56,6 +56,19 @@ pub struct BuiltSurvey {
     pub notes: Vec<String>,
 }
 
+impl SurveyLines {
+    /// The number of traces before any is left out.
+    ///
+    /// # Errors
+    /// [`GeometryError::Lines`].
+    pub fn traces(&self) -> Result<usize, GeometryError> {
+        let unfit = |which| move |(found, expected)| GeometryError::Lines { which, found, expected };
+        let sources = self.sources.positions_m().map_err(unfit("sources"))?.len();
+        let receivers = self.receivers.positions().positions_m().map_err(unfit("receivers"))?.len();
+        Ok(sources.saturating_mul(receivers))
+    }
+}
+
 /// Makes the shots: one per source, in the order of the lines (x slowest, then y).
 ///
 /// Receivers at offsets from the source that fall outside the grid are left out, with a note; sources and fixed receivers

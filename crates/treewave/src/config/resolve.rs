@@ -76,12 +76,15 @@ pub(super) fn resolve(mut typed: FileConfig, around: &Surroundings, report: &mut
     })
 }
 
-/// The number of times `part` goes into `whole`, if that is a whole number within 1e-6.
+/// Most samples of a trace and most time steps: a slip of the pen in an interval must not fill the memory.
+pub const MOST_STEPS: usize = 1 << 24;
+
+/// The number of times `part` goes into `whole`, if that is a whole number within 1e-6, of steps that can
+/// be meant.
 fn whole_multiple(whole: f64, part: f64) -> Option<usize> {
     let times = whole / part;
     let nearest = times.round();
-    // Above 2^31 samples no field of the world fits; it is also where 1e-6 of the ratio loses its meaning.
-    ((1.0..2147483648.0).contains(&nearest) && (times - nearest).abs() <= 1e-6 * nearest.max(1.0))
+    ((1.0..=MOST_STEPS as f64).contains(&nearest) && (times - nearest).abs() <= 1e-6 * nearest.max(1.0))
         .then_some(nearest as usize)
 }
 

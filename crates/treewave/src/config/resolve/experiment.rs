@@ -1,6 +1,6 @@
 //! The experiment: run, models, physics, time, survey, wavelet, data.
 
-use super::{Surroundings, time_step, whole_multiple};
+use super::{MOST_STEPS, Surroundings, time_step, whole_multiple};
 use crate::config::BUILTIN_MODELS;
 use crate::config::error::Fact;
 use crate::config::keys::{self, Equation, FileConfig, Precision, Records, Side, WaveletKind};
@@ -189,6 +189,11 @@ pub(super) fn time(typed: &FileConfig, report: &mut Report) -> Option<Time> {
     }
     let Some(intervals) = whole_multiple(time.duration_s, time.record_s) else {
         let times = time.duration_s / time.record_s;
+        if times > MOST_STEPS as f64 {
+            let found = format!("duration_s = {} with record_s = {}", time.duration_s, time.record_s);
+            report.rule("time.duration_s", found, format!("at most {MOST_STEPS} samples"), "raise record_s");
+            return None;
+        }
         let shown = (times * 1e6).round() / 1e6;
         let found = format!("duration_s = {}, which is {shown} times record_s = {}", time.duration_s, time.record_s);
         let near = times.round().max(1.0) * time.record_s;
