@@ -82,7 +82,8 @@ fn the_file_has_no_name_while_it_is_used_and_is_gone_afterwards() {
 fn what_a_killed_process_left_is_removed_by_the_next_of_that_name_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
-    let kept = ["treewave-run-0-12-3.h5.txt", "treewave-run-more-0-12-3.h5", "treewave-run-model.h5", "treewave-ru-0-1-2.h5"];
+    let kept =
+        ["treewave-run-0-12-3.h5.txt", "treewave-run-more-0-12-3.h5", "treewave-run-model.h5", "treewave-ru-0-1-2.h5"];
     for name in kept.iter().chain(&["treewave-run-1-4711-0.h5"]) {
         fs::write(file(name), "x").unwrap();
     }
