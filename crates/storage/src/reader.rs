@@ -28,6 +28,8 @@ const FIXED_TEXT: usize = 1024;
 pub(crate) struct Reader {
     pub path: PathBuf,
     file: File,
+    /// Length of the file.
+    bytes: u64,
 }
 
 impl Reader {
@@ -50,7 +52,7 @@ impl Reader {
             return Err(StorageError::Damaged { path: path.into(), bytes, reason });
         }
         match unlocked().open(path) {
-            Ok(file) => Ok(Reader { path: path.into(), file }),
+            Ok(file) => Ok(Reader { path: path.into(), file, bytes }),
             Err(e) => {
                 let (path, reason) = (path.to_path_buf(), e.to_string());
                 if reason.contains("unable to lock") {
@@ -107,7 +109,8 @@ impl Reader {
     fn check_extent(&self, dataset: &Dataset, name: &str) -> Result<(), StorageError> {
         let numbers = count(dataset);
         let each = dataset.dtype().map_or(8, |dtype| dtype.size().max(1)) as u64;
-        let stored = dataset.storage_size();
+        // What the header says of this can be damaged as well.
+        let stored = dataset.storage_size().min(self.bytes);
         let bytes = numbers.and_then(|n| Some(n.checked_mul(8)?.max(n.checked_mul(each)?)));
         let most = FEW_BYTES.max(stored.saturating_mul(MOST_SHRUNK * (8 / each).max(1)));
         if bytes.is_some_and(|bytes| bytes <= most) {
@@ -238,7 +241,10 @@ impl Reader {
             }
             Ok(scales)
         };
-        read().map_err(|e| StorageError::hdf5(&self.path, format!("read the axes of {}", name_of(dataset)), &e))
+        let scales =
+            read().map_err(|e| StorageError::hdf5(&self.path, format!("read the axes of {}", name_of(dataset)), &e))?;
+        scales.iter().flatten().try_for_each(|scale| self.check_extent(scale, &name_of(scale)))?;
+        Ok(scales)
     }
 }
 
