@@ -47,7 +47,7 @@ pub struct SpillStore<S> {
 }
 
 impl<S: Snapshot> SpillStore<S> {
-    /// A file `treewave-<name>-<rank>-….h5` in `scratch` with room for `slots` states like `state`.
+    /// A file `treewave-<name>-<host>-<rank>-….h5` in `scratch` with room for `slots` states like `state`.
     ///
     /// # Errors
     /// [`StoreError::Io`] with the folder and the bytes needed where the scratch folder cannot be written or has too
@@ -68,11 +68,13 @@ impl<S: Snapshot> SpillStore<S> {
         if *free.as_ref().map_err(|e| failed(e.kind().into()))? < needed {
             return Err(failed(io::ErrorKind::StorageFull.into()));
         }
-        let plain: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
-        remove_left_overs(scratch, &format!("treewave-{plain}-"));
+        let plain = |text: &str| text.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect::<String>();
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let beginning = format!("treewave-{}-{}-", plain(name), plain(host.trim()));
+        remove_left_overs(scratch, &beginning);
         // Neither two stores of one process nor two jobs of one name may take each other's file.
         let (process, count) = (std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
-        let path = scratch.join(format!("treewave-{plain}-{rank}-{process}-{count}.h5"));
+        let path = scratch.join(format!("{beginning}{rank}-{process}-{count}.h5"));
         let file = create_unlinked(&path).map_err(failed)?;
         let datasets = reserve(&file, slots, state_bytes).map_err(|e| failed(io::Error::other(e.to_string())))?;
         let disk = Arc::new(Disk { path, slots: datasets, _file: file });
@@ -200,21 +202,19 @@ fn create_unlinked(path: &Path) -> io::Result<File> {
     reach("spill.create")?;
     let file = unlocked().create_excl(path).map_err(|e| system_error(path, &e))?;
     reach("spill.unlink")?;
-    match std::fs::remove_file(path) {
-        // Another process took it for a left-over.
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => Ok(file),
-    }
+    std::fs::remove_file(path)?;
+    Ok(file)
 }
 
-/// Removes files that processes killed between the two have left, known by a beginning and three numbers. A file that is
-/// open goes on without its name: nobody loses anything.
+/// Removes files of this host that processes killed between the two have left: after a beginning their names have rank,
+/// process and count.
 fn remove_left_overs(scratch: &Path, beginning: &str) {
     for entry in std::fs::read_dir(scratch).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let middle = name.to_str().and_then(|name| name.strip_prefix(beginning)?.strip_suffix(".h5"));
-        let numbers: Vec<&str> = middle.into_iter().flat_map(|middle| middle.split('-')).collect();
-        if numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u64>().is_ok()) {
+        let numbers = name.to_str().and_then(|name| name.strip_prefix(beginning)?.strip_suffix(".h5"));
+        let numbers: Option<Vec<u64>> = numbers.and_then(|text| text.split('-').map(|n| n.parse().ok()).collect());
+        let Some([_, process, _]) = numbers.as_deref() else { continue };
+        if Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{process}")).exists() {
             // Of no account: it takes room, and the next one tries again.
             let _ = std::fs::remove_file(entry.path());
         }

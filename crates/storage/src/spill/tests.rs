@@ -81,16 +81,26 @@ fn the_file_has_no_name_while_it_is_used_and_is_gone_afterwards() {
 #[test]
 fn what_a_killed_process_left_is_removed_by_the_next_of_that_name_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str| folder.path().join(name);
-    let kept =
-        ["treewave-run-0-12-3.h5.txt", "treewave-run-more-0-12-3.h5", "treewave-run-model.h5", "treewave-ru-0-1-2.h5"];
-    for name in kept.iter().chain(&["treewave-run-1-4711-0.h5"]) {
-        fs::write(file(name), "x").unwrap();
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let host: String = host.trim().chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+    // Of another run, of this process, of another host, and whatever else there is.
+    let dead = u32::MAX;
+    let kept = [
+        format!("treewave-run-more-{host}-0-{dead}-0.h5"),
+        format!("treewave-run-{host}-0-{}-99.h5", std::process::id()),
+        format!("treewave-run-elsewhere-0-{dead}-0.h5"),
+        format!("treewave-run-{host}-model.h5"),
+        format!("treewave-run-{host}-0-{dead}-0.h5.txt"),
+    ];
+    let left = format!("treewave-run-{host}-1-{dead}-0.h5");
+    for name in kept.iter().chain([&left]) {
+        fs::write(folder.path().join(name), "x").unwrap();
     }
     SpillStore::create(folder.path(), "run", 0, 1, &state(0, 8)).unwrap();
-    let left = |name: &&&str| file(name).exists();
-    assert_eq!(kept.iter().filter(left).count(), kept.len());
-    assert!(!file("treewave-run-1-4711-0.h5").exists());
+    for name in &kept {
+        assert!(folder.path().join(name).exists(), "{name} is gone");
+    }
+    assert!(!folder.path().join(&left).exists());
 }
 
 #[test]
@@ -235,7 +245,7 @@ fn a_full_disk_is_told_at_the_next_call_and_at_every_later_one() {
     let refused = refused.expect("the disk is full");
     let StoreError::Io { context, source } = &refused else { panic!("{refused}") };
     assert_eq!(source.kind(), io::ErrorKind::StorageFull, "{refused}");
-    assert!(context.contains("600000 bytes") && context.contains("treewave-run-0-"), "{refused}");
+    assert!(context.contains("600000 bytes") && context.contains("treewave-run-"), "{refused}");
     assert!(store.get(on_disk(0), &mut read).is_err(), "a store that lost a state serves no more");
     drop(store);
     let _ = fs::remove_file(disk.0.path().join("other"));
