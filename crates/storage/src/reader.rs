@@ -15,6 +15,11 @@ const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 /// Longest text attribute of fixed length that is read whole; nobody names a unit with more.
 const FIXED_TEXT: usize = 1024;
 
+/// Numbers that a byte of a file holds at most: no filter of HDF5 packs tighter than deflate.
+const MOST_PER_BYTE: u64 = 1032;
+/// So many numbers are read in any case.
+const LEAST_LIMIT: u64 = 1 << 24;
+
 /// An HDF5 file open for reading; any number of ranks may read it at once, also on file systems without locks.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -104,6 +109,7 @@ impl Reader {
     /// All numbers of a dataset or attribute, whatever their type.
     pub fn numbers(&self, container: &Container, what: &str) -> Result<Vec<f64>, StorageError> {
         self.check_numeric(container, what)?;
+        self.check_size(container, what)?;
         let read = || match container.dtype()?.to_descriptor()? {
             TypeDescriptor::Boolean => {
                 Ok(container.read_raw::<bool>()?.into_iter().map(|b| f64::from(u8::from(b))).collect())
@@ -124,6 +130,21 @@ impl Reader {
         Err(StorageError::Type { path: self.path.clone(), what: what.into(), found, expected: "numbers" })
     }
 
+    /// Refuses more numbers than a file of this size can have: a damaged shape would take all memory.
+    fn check_size(&self, container: &Container, what: &str) -> Result<(), StorageError> {
+        let bytes = std::fs::metadata(&self.path).map_err(|e| StorageError::io(&self.path, "read", e))?.len();
+        let most = bytes.saturating_mul(MOST_PER_BYTE).max(LEAST_LIMIT);
+        let shape = container.shape();
+        let count = shape.iter().try_fold(1_u64, |count, &n| count.checked_mul(n as u64));
+        match count {
+            Some(count) if count <= most => Ok(()),
+            _ => Err(StorageError::content(
+                &self.path,
+                format!("{what}: a shape of {shape:?} does not fit into {bytes} bytes"),
+            )),
+        }
+    }
+
     /// All numbers of a dataset, and its shape.
     pub fn read(&self, dataset: &str) -> Result<(Vec<usize>, Vec<f64>), StorageError> {
         let found = self.dataset(dataset)?;
@@ -134,6 +155,7 @@ impl Reader {
     pub fn integers(&self, dataset: &str) -> Result<Vec<i64>, StorageError> {
         let found = self.dataset(dataset)?;
         self.check_numeric(&found, &format!("dataset {dataset:?}"))?;
+        self.check_size(&found, &format!("dataset {dataset:?}"))?;
         found.read_raw().map_err(|e| StorageError::hdf5(&self.path, format!("read dataset {dataset:?}"), &e))
     }
 
@@ -150,10 +172,10 @@ impl Reader {
         let Ok(attribute) = location.attr(name) else { return Ok(None) };
         let read = || -> hdf5::Result<Result<Option<String>, String>> {
             Ok(Ok(match attribute.dtype()?.to_descriptor()? {
-                TypeDescriptor::VarLenUnicode => first(attribute.read_raw::<VarLenUnicode>()?),
-                TypeDescriptor::VarLenAscii => first(attribute.read_raw::<VarLenAscii>()?),
-                TypeDescriptor::FixedUnicode(_) => first(attribute.read_raw::<FixedUnicode<FIXED_TEXT>>()?),
-                TypeDescriptor::FixedAscii(_) => first(attribute.read_raw::<FixedAscii<FIXED_TEXT>>()?),
+                TypeDescriptor::VarLenUnicode => first(&attribute.read_raw()?, VarLenUnicode::as_bytes),
+                TypeDescriptor::VarLenAscii => first(&attribute.read_raw()?, VarLenAscii::as_bytes),
+                TypeDescriptor::FixedUnicode(_) => first(&attribute.read_raw()?, FixedUnicode::<FIXED_TEXT>::as_bytes),
+                TypeDescriptor::FixedAscii(_) => first(&attribute.read_raw()?, FixedAscii::<FIXED_TEXT>::as_bytes),
                 other => return Ok(Err(other.to_string())),
             }))
         };
@@ -187,8 +209,9 @@ impl Reader {
     }
 }
 
-fn first<T: std::fmt::Display>(texts: Vec<T>) -> Option<String> {
-    texts.first().map(|t| t.to_string())
+/// The first of some texts. A file may call UTF-8 what is not.
+fn first<T>(texts: &[T], bytes: impl Fn(&T) -> &[u8]) -> Option<String> {
+    texts.first().map(|text| String::from_utf8_lossy(bytes(text)).into_owned())
 }
 
 /// Opens and creates files without locking them, where the library lets us choose. No file of ours needs a lock: a
