@@ -125,18 +125,16 @@ fn restart_files_damaged_in_a_thousand_places_fall_back_or_stop() {
 }
 
 #[test]
-fn run_files_damaged_in_a_thousand_places_are_read_or_refused() {
+fn run_files_cut_short_in_five_hundred_places_are_refused() {
     let case = Case::new(CASE);
     case.succeed(layout(1, 1), "invert", "run", &PART);
     let file = case.path("run/run.h5");
     let (whole, mut random) = (fs::read(&file).unwrap(), damages());
-    let mut refused = 0;
-    for n in 0..1000 {
-        fs::write(&file, damaged(&whole, n, &mut random).0).unwrap();
-        refused += usize::from(read_run(&file).is_err());
+    for n in (0..1000).step_by(2) {
+        let (bytes, what) = damaged(&whole, n, &mut random);
+        fs::write(&file, bytes).unwrap();
+        assert!(read_run(&file).is_err(), "{what}");
     }
-    println!("1000 damages of {} bytes: {refused} refused", whole.len());
-    assert!(refused >= 500, "a file that was cut short was read");
 }
 
 /// A file of a run that is damaged.
@@ -179,8 +177,11 @@ fn go_on_with_damages(times: usize) {
         let mut described = format!("{kind:?}");
         for file in files {
             let whole = fs::read(&file).unwrap();
-            // Beyond the head, which the loads above have gone through.
-            let (bytes, what) = damaged(&whole, 200 + n / 5 + usize::from(n % 5 == 3), &mut random);
+            // Beyond the head, which the loads above have gone through. The run file is cut only: on some turned bits the
+            // HDF5 library itself crashes (docs/reliability.md).
+            let number = 200 + n / 5 + usize::from(n % 5 == 3);
+            let number = if matches!(kind, File::Run) { 2 * number } else { number };
+            let (bytes, what) = damaged(&whole, number, &mut random);
             fs::write(&file, bytes).unwrap();
             described += &format!(": {what}");
         }

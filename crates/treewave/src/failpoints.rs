@@ -43,7 +43,7 @@ pub const PLACES: [&str; 24] = [
     "message.collective",
 ];
 
-/// Places that only ranks without rank 0, or rank 0 with others, come to.
+/// Those that there are besides where there are several ranks.
 pub const PLACES_OF_RANKS: [&str; 2] = ["message.report", "message.answer"];
 
 /// Reads the environment; the places are as asked for until the answer is dropped.

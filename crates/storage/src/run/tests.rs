@@ -100,3 +100,35 @@ fn histories_of_different_lengths_are_refused() {
         assert!(matches!(read_run(&path), Err(StorageError::Content { .. })), "{name}");
     }
 }
+
+#[test]
+fn a_shape_that_no_file_of_this_size_can_have_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.h5");
+    for name in ["misfit", "evaluations"] {
+        publish_run(&path, &run(3), &Head::new("t", "s", "h"), u64::MAX).unwrap();
+        let file = hdf5::File::open_rw(&path).unwrap();
+        file.unlink(name).unwrap();
+        let empty = file.new_dataset_builder().chunk([1024]);
+        match name {
+            "evaluations" => empty.empty::<i64>().shape([1 << 50]).create(name),
+            _ => empty.empty::<f64>().shape([1 << 50]).create(name),
+        }
+        .unwrap();
+        drop(file);
+        assert!(matches!(read_run(&path), Err(StorageError::Content { .. })), "{name}");
+    }
+}
+
+#[test]
+fn a_text_that_is_not_utf8_is_read_as_far_as_it_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.h5");
+    publish_run(&path, &RunRecord { config: "name = \"zebra\"".into(), ..run(1) }, &Head::new("t", "s", "h"), u64::MAX)
+        .unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(5).position(|word| word == b"zebra").expect("the text is in the file");
+    bytes[at] = 0xff;
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(read_run(&path).unwrap().config, "name = \"\u{fffd}ebra\"");
+}
