@@ -255,6 +255,8 @@ impl Record {
         self.run.provenance.retain(|(name, _)| name != "stopped_because");
         self.run.provenance.push(("stopped_because".into(), reason.into()));
         self.publish(study)?;
+        // A process that was killed after its last iteration was saved has left it.
+        forget_evaluations(study);
         self.write_status(study, progress, "done")
     }
 
