@@ -5,6 +5,7 @@ use std::path::Path;
 use ndarray::{ArrayD, IxDyn};
 
 use crate::axes::{find_axes, read_axis};
+use crate::crash::CrashWatch;
 use crate::error::StorageError;
 use crate::public_file::Axis;
 use crate::reader::Reader;
@@ -29,6 +30,7 @@ pub struct LabelledArray {
 /// # Errors
 /// [`StorageError::MissingFile`], [`NotHdf5`](StorageError::NotHdf5), [`Damaged`](StorageError::Damaged).
 pub fn list_datasets(path: &Path) -> Result<Vec<(String, Vec<usize>)>, StorageError> {
+    let _watch = CrashWatch::over(path);
     Reader::open(path)?.datasets()
 }
 
@@ -41,6 +43,7 @@ pub fn list_datasets(path: &Path) -> Result<Vec<(String, Vec<usize>)>, StorageEr
 /// Those of opening a file; [`MissingDataset`](StorageError::MissingDataset), [`Shape`](StorageError::Shape) for
 /// another rank, [`Type`](StorageError::Type) for what is not a number.
 pub fn read_array(path: &Path, dataset: &str) -> Result<LabelledArray, StorageError> {
+    let _watch = CrashWatch::over(path);
     let reader = Reader::open(path)?;
     let found = reader.dataset(dataset)?;
     let shape = found.shape();

@@ -17,6 +17,7 @@ use ndarray::{Array2, ArrayView2, Axis as Dimension, s};
 use treewave_core::{DataError, Position, Shot, ShotData, Survey};
 
 use crate::axes::{check_units, read_axis, regular};
+use crate::crash::CrashWatch;
 use crate::error::StorageError;
 use crate::head::Head;
 use crate::public_file::{Axis, Label, Precision, PublicFile};
@@ -176,6 +177,7 @@ impl GatherFile {
     /// Those of opening a file; [`StorageError::Content`] where the geometry contradicts itself, names the trace and
     /// what is expected: traces sorted by shot, one source per shot, time from 0 on in equal steps, pressure only.
     pub fn open(path: &Path) -> Result<Self, StorageError> {
+        let _watch = CrashWatch::over(path);
         let reader = Reader::open(path)?;
         reader.check_format("gathers")?;
         let data = reader.dataset("data")?;
@@ -218,6 +220,7 @@ impl GatherFile {
             return Err(StorageError::content(&self.path, what));
         }
         let rows = self.first_trace[shot]..self.first_trace[shot + 1];
+        let _watch = CrashWatch::over(&self.path);
         let read = self.data.read_slice_2d::<f64, _>(s![rows.clone(), ..]);
         let traces = read.map_err(|e| StorageError::hdf5(&self.path, format!("read shot {shot}"), &e))?;
         for (trace, samples) in traces.axis_iter(Dimension(0)).enumerate() {

@@ -8,6 +8,7 @@
 
 mod arrays;
 mod axes;
+mod crash;
 mod error;
 mod ffi;
 mod gathers;
@@ -26,6 +27,7 @@ mod sealed;
 mod spill;
 
 pub use arrays::{LabelledArray, list_datasets, read_array};
+pub use crash::CRASH_CODE;
 pub use error::StorageError;
 pub use gathers::{GatherFile, GatherWriter};
 pub use gradient::{GradientRecord, SeedGradientRecord, write_gradient, write_seed_gradient};

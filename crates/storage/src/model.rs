@@ -5,6 +5,7 @@ use std::path::Path;
 use treewave_core::{Grid, Model};
 
 use crate::axes::{check_units, read_grid};
+use crate::crash::CrashWatch;
 use crate::error::StorageError;
 use crate::head::Head;
 use crate::public_file::{Label, Precision, PublicFile};
@@ -44,6 +45,7 @@ pub struct NamedField<'a> {
 /// Everything of [`read_field`]; [`StorageError::Units`] where `units` says other than m/s; [`StorageError::Model`]
 /// with the cell where a value is not positive and finite.
 pub fn read_model(path: &Path, dataset: &str) -> Result<Model, StorageError> {
+    let _watch = CrashWatch::over(path);
     let reader = Reader::open(path)?;
     let (grid, values, units) = read(&reader, dataset)?;
     check_units(path, &format!("dataset {dataset:?}"), units.as_deref().unwrap_or(""), "m/s")?;
@@ -59,6 +61,7 @@ pub fn read_model(path: &Path, dataset: &str) -> Result<Model, StorageError> {
 /// [`Irregular`](StorageError::Irregular), [`AxisOrder`](StorageError::AxisOrder),
 /// [`Units`](StorageError::Units) of axes; [`Value`](StorageError::Value) for a value that is not finite.
 pub fn read_field(path: &Path, dataset: &str) -> Result<Field, StorageError> {
+    let _watch = CrashWatch::over(path);
     let reader = Reader::open(path)?;
     let (grid, values, units) = read(&reader, dataset)?;
     check_finite(path, dataset, &grid.dataset_shape(), &values)?;

@@ -105,8 +105,14 @@ impl Reader {
     }
 
     /// Refuses a dataset with far more numbers than are stored: its header is damaged, and its numbers would fill the
-    /// memory.
+    /// memory; and one whose chunks do not fit it.
     fn check_extent(&self, dataset: &Dataset, name: &str) -> Result<(), StorageError> {
+        // With chunks of another rank the library loops for ever.
+        if let Some(chunk) = dataset.chunk().filter(|chunk| chunk.len() != dataset.ndim() || chunk.contains(&0)) {
+            let shape = dataset.shape();
+            let what = format!("dataset {name:?} has shape {shape:?}, but chunks of shape {chunk:?}; it is damaged");
+            return Err(StorageError::content(&self.path, what));
+        }
         let numbers = count(dataset);
         let each = dataset.dtype().map_or(8, |dtype| dtype.size().max(1)) as u64;
         // What the header says of this can be damaged as well.

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use treewave_core::{Grid, Model};
 
+use crate::crash::CrashWatch;
 use crate::error::StorageError;
 use crate::head::Head;
 use crate::model::{read_field, read_model};
@@ -175,6 +176,7 @@ fn write_histories(file: &mut PublicFile, run: &RunRecord) -> Result<(), Storage
 
 /// Whether a file is of this very iteration: its misfit and its gradient's norm tell runs apart to the last bit.
 fn holds(file: &Path, entry: &RunEntry) -> bool {
+    let _watch = CrashWatch::over(file);
     let number = |name| {
         let reader = Reader::open(file).ok()?;
         let found = reader.numbers_attribute(reader.root(), name).ok()??;
@@ -202,6 +204,7 @@ fn publish_iteration(path: &Path, run: &RunRecord, entry: &RunEntry, head: &Head
 /// # Errors
 /// Those of opening a file; [`StorageError::Content`] where its datasets do not fit together.
 pub fn read_run(path: &Path) -> Result<RunRecord, StorageError> {
+    let _watch = CrashWatch::over(path);
     let reader = Reader::open(path)?;
     reader.check_format("run")?;
     let text = |name: &str| Ok::<_, StorageError>(reader.text(reader.root(), name)?.unwrap_or_default());

@@ -15,9 +15,6 @@ use treewave_storage::*;
 
 /// Address space of a process that reads damaged files, in KiB.
 const MEMORY_KIB: u64 = 2 << 20;
-/// The HDF5 library itself (seen with 1.10.8) reads memory that is not its own where an attribute names an object that its
-/// heap has not: less often than in one case of so many.
-const LIBRARY_CRASHES: u64 = 100;
 /// Cases of a campaign that every test run makes.
 const FEW: u64 = 2000;
 
@@ -209,7 +206,7 @@ fn damaged_hdf5_files_are_read_or_refused() {
         damaged(hdf5_samples(), number, folder)
     });
     assert!(tally.accepted > FEW / 100 && tally.refused > FEW / 100, "{}", tally.text());
-    tally.assert_few_crashed("damaged HDF5 files", LIBRARY_CRASHES);
+    tally.assert_all_ended_well("damaged HDF5 files");
 }
 
 #[test]
@@ -234,7 +231,7 @@ fn every_truncation_of_hdf5_files_is_refused() {
 fn a_hundred_thousand_damaged_hdf5_files_are_read_or_refused() {
     let test = "a_hundred_thousand_damaged_hdf5_files_are_read_or_refused";
     let tally = campaign(test, 0..many_cases(), MEMORY_KIB, |number, folder| damaged(hdf5_samples(), number, folder));
-    tally.assert_few_crashed("damaged HDF5 files", LIBRARY_CRASHES);
+    tally.assert_all_ended_well("damaged HDF5 files");
 }
 
 #[test]
