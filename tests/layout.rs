@@ -29,6 +29,12 @@ const TWO_SHOTS_AT_ONCE: Way =
 const MORE_SHOTS_AT_ONCE_THAN_THREADS: Way =
     (&["strategy=revolve", "memory=6 MiB", "parallel.shots_at_once=3"], Some(false));
 
+/// In an arithmetic of its own: the same bits as each other, and nearly those of the others.
+const INVERSION: Way = (&["strategy=inversion"], Some(false));
+const INVERSION_SPILLING: Way = (&["strategy=inversion", "memory=450 KiB", "disk=64 MiB"], Some(true));
+const INVERSION_STEP_BY_STEP: Way =
+    (&["strategy=inversion", "segment_steps=1", "parallel.shots_at_once=2"], Some(false));
+
 /// Ways that are tried on one rank.
 const WAYS: [Way; 18] = [
     TWO_SHOTS_AT_ONCE,
@@ -115,6 +121,33 @@ fn any_number_of_ranks_and_threads_gives_the_same_bits() {
         let file = gradient(&case, Path::new(PROGRAM), layout, way, &format!("ranks-{ranks}-{threads}"));
         assert_same_bits(&file, &reference, &format!("{way:?} on {layout:?}"));
     }
+}
+
+#[test]
+fn inversion_gives_the_same_bits_on_any_layout_and_nearly_those_of_other_strategies() {
+    let case = case();
+    let run =
+        |ranks, threads, way, name: &str| gradient(&case, Path::new(PROGRAM), Layout { ranks, threads }, way, name);
+    let reference = run(1, 1, INVERSION, "reference");
+    for (i, way) in [INVERSION_SPILLING, INVERSION_STEP_BY_STEP].into_iter().enumerate() {
+        assert_same_bits(&run(1, 2, way, &format!("way-{i}")), &reference, &format!("{way:?}"));
+    }
+    if ranks_or_skipped() {
+        for (ranks, threads, way) in [(2, 2, INVERSION), (3, 1, INVERSION_SPILLING)] {
+            let file = run(ranks, threads, way, &format!("ranks-{ranks}"));
+            assert_same_bits(&file, &reference, &format!("{way:?} on {ranks} ranks"));
+        }
+    }
+    let other = run(1, 1, STORE_ALL, "other");
+    let [ours, theirs] = [&reference, &other].map(|file| {
+        let numbers = bits(file, "gradient_vp").into_iter().map(f64::from_bits);
+        numbers.collect::<Vec<f64>>()
+    });
+    let square = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>();
+    let difference = square(&mut ours.iter().zip(&theirs).map(|(a, b)| a - b)) / square(&mut theirs.iter().copied());
+    let relative = difference.sqrt();
+    println!("inversion is {relative:.1e} from store-all");
+    assert!(relative > 0.0 && relative < 2e-5, "{relative:e}");
 }
 
 /// `scripts/test` names the other build; building it here would take longer than all tests.

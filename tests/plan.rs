@@ -129,6 +129,17 @@ fn a_spilling_section_needs_the_memory_and_the_disk_that_were_planned() {
 }
 
 #[test]
+fn inversion_needs_the_memory_and_the_disk_that_were_planned() {
+    let case = Case::new(SECTION);
+    let alone = Layout { ranks: 1, threads: 2 };
+    let strategy = ["--set", "reversal.strategy=inversion"];
+    assert_eq!(assert_gradient_keeps_to_its_plan(&case, alone, &strategy), 0, "all is kept in memory");
+    let spilling = ["--set", "reversal.memory=12 MiB", "--set", "parallel.shots_at_once=2"];
+    let spilling = [&strategy[..], &spilling].concat();
+    assert!(assert_gradient_keeps_to_its_plan(&case, alone, &spilling) > 0, "the plan spills");
+}
+
+#[test]
 fn a_cube_on_two_ranks_needs_the_memory_that_was_planned() {
     let case = Case::new(CUBE);
     for set in [&[][..], &["--set", "inversion.records=half"]] {

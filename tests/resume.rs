@@ -220,6 +220,8 @@ fn a_run_goes_on_after_its_end_but_not_as_another_one() {
         ("wavelet.peak_frequency_hz", "wavelet.peak_frequency_hz=5.0"),
         ("stage.1.smooth_m", "stage.1.smooth_m=50.0"),
         ("model.start.smooth_m", "model.start.smooth_m=240.0"),
+        // In another arithmetic.
+        ("reversal.strategy", "reversal.strategy=inversion"),
     ];
     for (i, (key, change)) in others.into_iter().enumerate() {
         let layout = if i == 0 { layout(2, 1) } else { one };

@@ -3,8 +3,14 @@
 use thiserror::Error;
 use treewave_cluster::{Cluster, Failure};
 use treewave_core::{Grid, Observer, ShotData, StopFlag, Survey};
-use treewave_reversal::{Log, MemoryStore, ReversalPlan, SnapshotStore, StoreError, TieredStore, Workspace, reverse};
-use treewave_wave::{Acoustic, AcousticOptions, AcousticShot, Adjoint, Crew, Path, Scalar, Scratch, State, WaveError};
+use treewave_reversal::{
+    InversionWorkspace, Log, MemoryStore, ReversalPlan, SnapshotStore, StoreError, Strategy, TieredStore, Workspace,
+    reverse, reverse_by_inversion,
+};
+use treewave_wave::{
+    Acoustic, AcousticOptions, AcousticShot, Adjoint, Crew, Fixed, FixedShot, Path, Residue, Scalar, Scratch, State,
+    WaveError,
+};
 
 use crate::ledger::Ledger;
 use crate::misfit::Misfit;
@@ -13,9 +19,24 @@ use crate::shots::{
     reversal_failure, shot_failure,
 };
 
-/// Makes the store of spilled snapshots of a rank: room for so many states like the given one.
-pub type SpillFactory<'a, T> =
-    dyn Fn(usize, &State<T>) -> Result<Box<dyn SnapshotStore<State<T>> + Send>, StoreError> + Sync + 'a;
+/// Makes the store of spilled snapshots of a rank: room for so many like the given one.
+pub type SpillFactory<'a, S> = dyn Fn(usize, &S) -> Result<Box<dyn SnapshotStore<S> + Send>, StoreError> + Sync + 'a;
+
+/// Those of states, and of what steps forget.
+pub struct SpillFactories<'a, T: Scalar> {
+    /// For schedules.
+    pub states: &'a SpillFactory<'a, State<T>>,
+    /// For reversal by inversion.
+    pub residues: &'a SpillFactory<'a, Residue>,
+}
+
+impl<T: Scalar> Clone for SpillFactories<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Scalar> Copy for SpillFactories<'_, T> {}
 
 /// Everything about an experiment but the model; fixed within a stage.
 pub struct Experiment<'a, T: Scalar> {
@@ -40,7 +61,7 @@ pub struct Experiment<'a, T: Scalar> {
     /// Who is told about progress.
     pub observer: &'a dyn Observer,
     /// Makes the store of spilled snapshots, if the plan spills.
-    pub spill: &'a SpillFactory<'a, T>,
+    pub spill: SpillFactories<'a, T>,
 }
 
 /// What a gradient needs besides the experiment.
@@ -102,7 +123,7 @@ impl<T: Scalar> Experiment<'_, T> {
     }
 
     /// One shot on a discrete program.
-    pub fn shot<'b>(&self, acoustic: &'b Acoustic<T>, shot: usize) -> AcousticShot<'b, T> {
+    pub fn shot<'b, S: Scalar>(&self, acoustic: &'b Acoustic<S>, shot: usize) -> AcousticShot<'b, S> {
         let steps = (self.survey.samples - 1) * self.steps_per_sample;
         AcousticShot::new(acoustic, &self.survey.shots[shot], self.wavelet, steps, self.steps_per_sample)
     }
@@ -113,11 +134,12 @@ impl<T: Scalar> Experiment<'_, T> {
     /// A request to stop on any rank; a failure of this rank's own on a single rank (with more ranks it ends the job).
     pub fn evaluate(&self, vp: &[f64], bad: BadShots, inverse: &Inverse) -> Result<Evaluated, ExperimentError> {
         let acoustic = self.acoustic(vp, &inverse.crews[0]).map_err(|e| Failure::new(NUMERICAL_CODE, e.to_string()))?;
-        let acoustic = &acoustic;
+        let (acoustic, fixed) = (&acoustic, self.fixed(&acoustic, inverse.plan)?);
+        let fixed = fixed.as_ref();
         let workers = inverse.crews.iter().map(|crew| {
             // Made by this thread, always the same one: freed memory stays with the thread that asked for it, and a pool
             // whose threads took turns would keep it once per thread. A rank that gets no shot does not fail.
-            let mut runner = ShotRunner::new(self, acoustic, inverse);
+            let mut runner = ShotRunner::new(self, acoustic, fixed, inverse);
             let work = move |shot| {
                 let runner = runner.as_mut().map_err(|error| error.clone())?;
                 let done = crew.run(|| runner.run(self, acoustic, shot, inverse))?;
@@ -136,6 +158,23 @@ impl<T: Scalar> Experiment<'_, T> {
             illumination,
             log: summed.log,
         })
+    }
+
+    /// The program in fixed-point arithmetic, if the plan needs it.
+    ///
+    /// # Errors
+    /// Scalars or a layer that have none.
+    pub fn fixed<'b>(&self, acoustic: &'b Acoustic<T>, plan: &ReversalPlan) -> Result<Option<Fixed<'b>>, Failure> {
+        if plan.strategy != Strategy::Inversion {
+            return Ok(None);
+        }
+        let program = T::fixed(acoustic).ok_or_else(|| {
+            Failure::new(
+                NUMERICAL_CODE,
+                "a reversal by inversion is computed in fixed-point arithmetic: use precision f32",
+            )
+        })?;
+        Fixed::new(program, self.path).map(Some).map_err(|e| Failure::new(NUMERICAL_CODE, e.to_string()))
     }
 
     /// Models all shots; `sink` is called on rank 0 with every shot and its traces in Pa, `(trace, time)`, in the order
@@ -174,10 +213,39 @@ pub struct ShotGradient {
 }
 
 /// The memory of a rank for the gradients of its shots: made once per evaluation.
-pub struct ShotRunner<'a, T: Scalar> {
-    workspace: Workspace<AcousticShot<'a, T>>,
-    store: TieredStore<'a, State<T>>,
-    adjoint: Adjoint<T>,
+pub enum ShotRunner<'a, T: Scalar> {
+    /// By a schedule.
+    Scheduled {
+        /// Working state and records.
+        workspace: Box<Workspace<AcousticShot<'a, T>>>,
+        /// Snapshots.
+        store: TieredStore<'a, State<T>>,
+        /// Adjoint state.
+        adjoint: Adjoint<T>,
+    },
+    /// By inversion.
+    Inverted {
+        /// The program.
+        fixed: &'a Fixed<'a>,
+        /// Working state, records and residue.
+        workspace: Box<InversionWorkspace<FixedShot<'a>>>,
+        /// What steps forget.
+        store: TieredStore<'a, Residue>,
+        /// Adjoint state.
+        adjoint: Adjoint<f32>,
+    },
+}
+
+/// The store of a disk, if the plan spills.
+fn disk<'a, S>(
+    spill: &SpillFactory<S>,
+    plan: &ReversalPlan,
+    like: &S,
+) -> Result<Option<Box<dyn SnapshotStore<S> + Send + 'a>>, Failure> {
+    match plan.disk_slots {
+        0 => Ok(None),
+        slots => Ok(Some(spill(slots, like).map_err(|e| Failure::new(ENVIRONMENT_CODE, e.to_string()))?)),
+    }
 }
 
 impl<'a, T: Scalar> ShotRunner<'a, T> {
@@ -188,23 +256,28 @@ impl<'a, T: Scalar> ShotRunner<'a, T> {
     pub fn new(
         experiment: &Experiment<T>,
         acoustic: &'a Acoustic<T>,
+        fixed: Option<&'a Fixed<'a>>,
         inverse: &Inverse,
     ) -> Result<Self, ExperimentError> {
-        let shot = experiment.shot(acoustic, experiment.shots[0]);
-        let mut workspace = Workspace::new(&shot, Scratch::default());
-        workspace.reserve(&shot, inverse.plan.segment_steps);
+        let (plan, first) = (inverse.plan, experiment.shots[0]);
+        if let Some(fixed) = fixed {
+            let each = plan.segment_steps;
+            let shot = FixedShot::new(fixed, experiment.shot(fixed.acoustic(), first));
+            let workspace = Box::new(InversionWorkspace::new(&shot, each, Scratch::default()));
+            let mut memory = MemoryStore::new(move || Residue::new(fixed, each));
+            memory.reserve(plan.memory_slots);
+            let disk = disk(experiment.spill.residues, plan, workspace.residue())?;
+            let adjoint = shot.shot().new_adjoint();
+            return Ok(ShotRunner::Inverted { fixed, workspace, store: TieredStore::new(memory, disk), adjoint });
+        }
+        let shot = experiment.shot(acoustic, first);
+        let mut workspace = Box::new(Workspace::new(&shot, Scratch::default()));
+        workspace.reserve(&shot, plan.segment_steps);
         let layout = acoustic.layout();
         let mut memory = MemoryStore::new(move || State::new(layout));
-        memory.reserve(inverse.plan.memory_slots);
-        let disk = match inverse.plan.disk_slots {
-            0 => None,
-            slots => Some(
-                (experiment.spill)(slots, workspace.state_mut())
-                    .map_err(|e| Failure::new(ENVIRONMENT_CODE, e.to_string()))?,
-            ),
-        };
-        let disk = disk.map(|disk| disk as Box<dyn SnapshotStore<State<T>> + Send + 'a>);
-        Ok(ShotRunner { workspace, store: TieredStore::new(memory, disk), adjoint: shot.new_adjoint() })
+        memory.reserve(plan.memory_slots);
+        let disk = disk(experiment.spill.states, plan, workspace.state_mut())?;
+        Ok(ShotRunner::Scheduled { workspace, store: TieredStore::new(memory, disk), adjoint: shot.new_adjoint() })
     }
 
     /// Misfit and gradient of one shot.
@@ -230,30 +303,36 @@ impl<'a, T: Scalar> ShotRunner<'a, T> {
         }
         let observed: Vec<f64> = observed.into_iter().collect();
         let (misfit, record_s) = (inverse.misfit, experiment.survey.record_s);
-        let evolution = experiment
-            .shot(acoustic, shot)
-            .with_misfit(move |predicted, derivative| misfit.evaluate(predicted, &observed, record_s, derivative));
-        let mut output = evolution.new_output();
-        let adjoint = &mut self.adjoint;
-        evolution.fit(adjoint);
-        let schedule = inverse.plan.schedule();
+        let misfit = move |predicted: &[f64], derivative: &mut [f64]| {
+            misfit.evaluate(predicted, &observed, record_s, derivative)
+        };
         let stop = || experiment.stop.requested();
-        let result = reverse(
-            &evolution,
-            evolution.steps(),
-            schedule,
-            &mut self.store,
-            &mut self.workspace,
-            &mut output,
-            adjoint,
-            &stop,
-        );
-        let (value, log) = result.map_err(|error| reversal_failure(shot, error))?;
-        Ok(ShotGradient {
-            misfit: value,
-            gradient_vp: evolution.gradient_vp(adjoint),
-            illumination: evolution.illumination(adjoint),
-            log,
-        })
+        match self {
+            ShotRunner::Scheduled { workspace, store, adjoint } => {
+                let own = experiment.shot(acoustic, shot).with_misfit(misfit);
+                let mut output = own.new_output();
+                own.fit(adjoint);
+                let schedule = inverse.plan.schedule().into_iter().flatten();
+                let done = reverse(&own, own.steps(), schedule, store, workspace, &mut output, adjoint, &stop);
+                let (misfit, log) = done.map_err(|error| reversal_failure(shot, error))?;
+                Ok(ShotGradient::new(misfit, log, &own, adjoint))
+            }
+            ShotRunner::Inverted { fixed, workspace, store, adjoint } => {
+                let own = FixedShot::new(fixed, experiment.shot(fixed.acoustic(), shot).with_misfit(misfit));
+                let mut output = own.shot().new_output();
+                own.shot().fit(adjoint);
+                let blocks = inverse.plan.blocks();
+                let done = reverse_by_inversion(&own, blocks, store, workspace, &mut output, adjoint, &stop);
+                let (misfit, log) = done.map_err(|error| reversal_failure(shot, error))?;
+                Ok(ShotGradient::new(misfit, log, own.shot(), adjoint))
+            }
+        }
+    }
+}
+
+impl ShotGradient {
+    fn new<S: Scalar>(misfit: f64, log: Log, shot: &AcousticShot<S>, adjoint: &Adjoint<S>) -> Self {
+        let (gradient_vp, illumination) = (shot.gradient_vp(adjoint), shot.illumination(adjoint));
+        ShotGradient { misfit, gradient_vp, illumination, log }
     }
 }

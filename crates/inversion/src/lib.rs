@@ -9,7 +9,7 @@ pub mod optimizer;
 pub mod shots;
 
 pub use control::{Control, Parameter};
-pub use experiment::{Evaluated, Experiment, ExperimentError, Inverse, SpillFactory, wave_failure};
+pub use experiment::{Evaluated, Experiment, ExperimentError, Inverse, SpillFactories, SpillFactory, wave_failure};
 pub use ledger::{Ledger, Partial};
 pub use misfit::Misfit;
 pub use shots::{

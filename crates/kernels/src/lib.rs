@@ -10,6 +10,7 @@
 
 pub mod coefficients;
 pub mod ends;
+pub mod fixed;
 pub mod layer;
 pub mod lines;
 pub mod seed_pml;
@@ -23,6 +24,7 @@ mod vector;
 
 pub use coefficients::{MAX_RADIUS, first_derivative, second_derivative};
 pub use ends::LayerEnd;
+pub use fixed::FixedKernels;
 pub use lines::Lines;
 pub use seed_pml::{SeedConstants, SeedKernels};
 pub use shared::Shared;

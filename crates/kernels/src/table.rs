@@ -46,8 +46,8 @@ impl Path {
         Path::Baseline
     }
     /// Whether products and sums are rounded once; paths that agree in this compute the same bits.
-    pub fn fused(self) -> bool {
-        self != Path::Baseline || BASELINE_FUSES
+    pub const fn fused(self) -> bool {
+        !matches!(self, Path::Baseline) || BASELINE_FUSES
     }
     /// A name for logs.
     pub fn name(self) -> &'static str {

@@ -330,6 +330,6 @@ fn next_disk_read(window: &VecDeque<Action>) -> Option<(usize, Slot)> {
     (!window.range(..position).any(changes)).then_some((step, read))
 }
 
-fn failed<X>(steps: &Range<usize>, source: X) -> ReverseError<X> {
+pub(crate) fn failed<X>(steps: &Range<usize>, source: X) -> ReverseError<X> {
     ReverseError::Evolution { from: steps.start, to: steps.end, source }
 }

@@ -6,6 +6,7 @@
 //! - The [`Machine`] plays schedules without an evolution, refuses illegal actions, and counts.
 //! - The [`game`] module plays the same as pebbles on a row of squares: the two pebble games with their rules, and the
 //!   players that are known to be the best.
+//! - [`reverse_by_inversion`] needs no schedule: an [`Invertible`] evolution steps backwards itself.
 //! - [`ReversalPlan`] chooses strategy and parameters from budgets of memory and disk, and predicts the counts.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -14,6 +15,7 @@ pub mod action;
 pub mod driver;
 pub mod evolution;
 pub mod game;
+pub mod inversion;
 pub mod machine;
 pub mod pace;
 pub mod planner;
@@ -23,6 +25,7 @@ pub mod store;
 pub use action::{Action, Slot, Tier};
 pub use driver::{Log, ReverseError, Workspace, reverse};
 pub use evolution::{Evolution, Snapshot};
+pub use inversion::{Blocks, InversionWorkspace, Invertible, reverse_by_inversion};
 pub use machine::{Counts, Fault, Machine, PerTier, Violation};
 pub use pace::Pace;
 pub use planner::{Choice, MemoryLimit, PlanError, PlanRequest, ReversalPlan, StepCosts};

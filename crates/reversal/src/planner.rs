@@ -11,6 +11,7 @@
 mod search;
 
 use crate::game::bennett_counts;
+use crate::inversion::Blocks;
 use crate::machine::{Counts, Machine, Violation};
 use crate::schedule::{Costs, Schedule, ScheduleError, Strategy};
 use search::Share;
@@ -33,17 +34,20 @@ pub enum Choice {
     TwoLevel,
     /// Bennett's algorithm, one step per segment unless asked otherwise.
     Bennett,
+    /// The evolution's own steps back.
+    Inversion,
 }
 
 impl Choice {
     /// All choices with the names used in configuration files.
-    pub const NAMES: [(&'static str, Choice); 6] = [
+    pub const NAMES: [(&'static str, Choice); 7] = [
         ("auto", Choice::Auto),
         ("store-all", Choice::StoreAll),
         ("treeverse", Choice::Treeverse),
         ("revolve", Choice::Revolve),
         ("two-level", Choice::TwoLevel),
         ("bennett", Choice::Bennett),
+        ("inversion", Choice::Inversion),
     ];
 
     /// The choice of that name.
@@ -116,6 +120,8 @@ pub struct PlanRequest {
     pub state_bytes: u64,
     /// Bytes of one record.
     pub record_bytes: u64,
+    /// Bytes that a step forgets, of an evolution that can be inverted.
+    pub residue_bytes: Option<u64>,
     /// The strategy, or `Auto`.
     pub choice: Choice,
     /// The memory budget.
@@ -142,6 +148,7 @@ impl PlanRequest {
             steps,
             state_bytes,
             record_bytes,
+            residue_bytes: None,
             choice: Choice::Auto,
             memory: MemoryLimit::Bytes(memory_bytes),
             disk_bytes: 0,
@@ -182,6 +189,22 @@ pub enum PlanError {
         /// Budget given.
         budget: u64,
     },
+    /// What steps forget does not fit memory and disk.
+    #[error(
+        "inversion keeps {needed} bytes of what steps forget; {memory} fit the memory beside its records, {disk} the disk; raise \
+         one of them"
+    )]
+    Residue {
+        /// Bytes to keep.
+        needed: u64,
+        /// Bytes that the memory takes.
+        memory: u64,
+        /// Bytes that the disk takes.
+        disk: u64,
+    },
+    /// The evolution has no exact inverse.
+    #[error("this simulation cannot be inverted: its steps have no exact inverse; choose another strategy")]
+    NoInverse,
     /// The plan recomputes more than is acceptable.
     #[error(
         "{strategy} would run {factor:.2} forward steps per step, the limit is {limit}; raise the memory or disk budget \
@@ -242,7 +265,7 @@ pub struct ReversalPlan {
     pub counts: Counts,
     /// Strategies that `auto` compared, with their counts; the strategy itself where there was nothing to compare.
     pub compared: Vec<(Strategy, Counts)>,
-    schedule: Schedule,
+    schedule: Option<Schedule>,
 }
 
 impl ReversalPlan {
@@ -267,6 +290,7 @@ impl ReversalPlan {
             Choice::Revolve => revolve(request),
             Choice::TwoLevel => two_level(request),
             Choice::Bennett => bennett(request),
+            Choice::Inversion => inversion(request),
         }?;
         if plan.recompute_factor > request.max_recompute_factor {
             return Err(PlanError::Recompute {
@@ -279,9 +303,14 @@ impl ReversalPlan {
         Ok(plan)
     }
 
-    /// The schedule of the plan, anew for each reversal; costs next to nothing.
-    pub fn schedule(&self) -> Schedule {
+    /// The schedule of the plan, anew for each reversal, which costs next to nothing; none if it is by inversion.
+    pub fn schedule(&self) -> Option<Schedule> {
         self.schedule.clone()
+    }
+
+    /// The blocks of a reversal by inversion.
+    pub fn blocks(&self) -> Blocks {
+        Blocks { steps: self.steps, each: self.segment_steps, in_memory: self.memory_slots }
     }
 }
 
@@ -308,7 +337,7 @@ fn played(request: &PlanRequest, strategy: Strategy, segment_steps: usize) -> Re
         seconds: counts.cost(&costs.game()),
         counts,
         compared: vec![(strategy, counts)],
-        schedule,
+        schedule: Some(schedule),
     })
 }
 
@@ -412,6 +441,53 @@ fn bennett(request: &PlanRequest) -> Result<ReversalPlan, PlanError> {
     let states = bennett_counts(segments, blocks, false).peak_pebbles;
     enough("bennett", request, records.saturating_add(share.states(states)), budget)?;
     played(request, Strategy::Bennett { blocks }, segment_steps)
+}
+
+fn inversion(request: &PlanRequest) -> Result<ReversalPlan, PlanError> {
+    let each = request.segment_steps.unwrap_or(1).min(request.steps);
+    let block_bytes = request.residue_bytes.ok_or(PlanError::NoInverse)?.saturating_mul(each as u64).max(1);
+    let share = Share::new(request);
+    // The residue that is worked with, too.
+    let working = share.records(each).saturating_add(block_bytes);
+    let count = request.steps.div_ceil(each);
+    let fit = |bytes: u64| usize::try_from(bytes / block_bytes).unwrap_or(usize::MAX).min(count);
+    let MemoryLimit::Bytes(budget) = request.memory else {
+        return Ok(inverted(request, Blocks { steps: request.steps, each, in_memory: count }, block_bytes));
+    };
+    enough("inversion", request, working, budget)?;
+    let left = budget - working;
+    let staging = block_bytes.saturating_mul(request.staging_states as u64);
+    let in_memory = if fit(left) == count { count } else { fit(left.saturating_sub(staging)) };
+    let on_disk = if staging <= left { fit(request.disk_bytes) } else { 0 };
+    if in_memory + on_disk < count {
+        let [memory, disk] = [in_memory, on_disk].map(|blocks| block_bytes.saturating_mul(blocks as u64));
+        return Err(PlanError::Residue { needed: block_bytes.saturating_mul(count as u64), memory, disk });
+    }
+    Ok(inverted(request, Blocks { steps: request.steps, each, in_memory }, block_bytes))
+}
+
+/// The plan of a reversal by inversion.
+fn inverted(request: &PlanRequest, blocks: Blocks, block_bytes: u64) -> ReversalPlan {
+    let counts = blocks.counts();
+    let staging = if counts.peak_slots.disk > 0 { request.staging_states as u64 } else { 0 };
+    let residues = (counts.peak_slots.memory + staging + 1).saturating_mul(block_bytes);
+    ReversalPlan {
+        strategy: Strategy::Inversion,
+        steps: request.steps,
+        segment_steps: counts.peak_records as usize,
+        memory_slots: counts.peak_slots.memory as usize,
+        disk_slots: counts.peak_slots.disk as usize,
+        peak_memory_bytes: Share::new(request).records(counts.peak_records as usize).saturating_add(residues),
+        disk_bytes: block_bytes.saturating_mul(counts.peak_slots.disk),
+        advances: counts.advances,
+        writes: counts.stores.disk,
+        reads: counts.restores.disk,
+        recompute_factor: counts.total_forward() as f64 / request.steps as f64,
+        seconds: counts.cost(&request.costs.game()),
+        counts,
+        compared: vec![(Strategy::Inversion, counts)],
+        schedule: None,
+    }
 }
 
 fn enough(strategy: &'static str, request: &PlanRequest, needed: u64, budget: u64) -> Result<(), PlanError> {

@@ -63,6 +63,9 @@ pub enum ScheduleError {
         /// Blocks given.
         found: usize,
     },
+    /// The evolution steps backwards itself.
+    #[error("a reversal by inversion follows no schedule")]
+    Unscheduled,
     /// A cost is negative, infinite or not a number.
     #[error("the cost of {what} is {found}; give a finite number of at least 0")]
     BadCost {
@@ -123,6 +126,8 @@ pub enum Strategy {
         /// Blocks that a span is cut into, at least 2.
         blocks: usize,
     },
+    /// The evolution steps backwards itself: no schedule, see [`inversion`](crate::inversion).
+    Inversion,
 }
 
 impl Strategy {
@@ -136,6 +141,7 @@ impl Strategy {
             Strategy::Multistage { .. } => "multistage",
             Strategy::DiskRevolve { .. } => "disk-revolve",
             Strategy::Bennett { .. } => "bennett",
+            Strategy::Inversion => "inversion",
         }
     }
 
@@ -191,6 +197,7 @@ impl Strategy {
                 let slots = bennett::Bennett::slots(&segments, blocks);
                 (Box::new(bennett::Bennett::new(segments, blocks)?), slots, 0)
             }
+            Strategy::Inversion => return Err(ScheduleError::Unscheduled),
         };
         Ok(Schedule { actions, steps, records: segments.longest(), memory_slots, disk_slots })
     }

@@ -30,8 +30,16 @@ fn run(plan: &ReversalPlan) -> Log {
     let mut store = treewave_reversal::TieredStore::new(memory, Some(Box::new(disk)));
     let (mut output, mut adjoint) = (lorenz.output(), Back::default());
     let mut workspace = Workspace::new(&lorenz, Scratch::default());
-    let result =
-        reverse(&lorenz, plan.steps, plan.schedule(), &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+    let result = reverse(
+        &lorenz,
+        plan.steps,
+        plan.schedule().unwrap(),
+        &mut store,
+        &mut workspace,
+        &mut output,
+        &mut adjoint,
+        &|| false,
+    );
     assert_eq!(workspace.records(), plan.segment_steps);
     result.expect("a legal schedule").1
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use treewave_cluster::Failure;
 use treewave_core::Model;
 use treewave_inversion::{Experiment, wave_failure};
-use treewave_reversal::{Evolution, MemoryLimit, Slot, Snapshot, StepCosts, StoreError, Tier};
-use treewave_wave::{Acoustic, Crew, Scalar};
+use treewave_reversal::{Choice, Evolution, Invertible, MemoryLimit, Slot, Snapshot, StepCosts, StoreError, Tier};
+use treewave_wave::{Acoustic, Crew, Fixed, FixedShot, Scalar, WaveError};
 
 use crate::config::sections::Reversal;
 use crate::reversal::{chain, spill};
@@ -56,8 +56,18 @@ fn measure_on<T: Scalar>(
     acoustic: &Acoustic<T>,
     rank: usize,
 ) -> Result<StepCosts, Failure> {
+    let number = experiment.shots[0];
+    let failed = |e: WaveError| wave_failure(number, &e);
+    if let Some(program) = T::fixed(acoustic).filter(|_| reversal.strategy == Choice::Inversion) {
+        let fixed = Fixed::new(program, experiment.path).map_err(misconfigured)?;
+        let shot = FixedShot::new(&fixed, experiment.shot(program, number).everywhere());
+        let (output, adjoint) = (shot.shot().new_output(), shot.shot().new_adjoint());
+        let record_bytes = experiment.options.records.bytes::<f32>(program.layout());
+        let timed = Timed { shot: &shot, steps: shot.shot().steps(), output, adjoint, record_bytes };
+        return time_inversion(reversal, timed, rank, failed);
+    }
     // What a step takes once the wave has come everywhere.
-    let shot = experiment.shot(acoustic, experiment.shots[0]).everywhere();
+    let shot = experiment.shot(acoustic, number).everywhere();
     let timed = Timed {
         steps: shot.steps(),
         output: shot.new_output(),
@@ -65,7 +75,39 @@ fn measure_on<T: Scalar>(
         record_bytes: experiment.options.records.bytes::<T>(acoustic.layout()),
         shot: &shot,
     };
-    time_parts(reversal, timed, rank, |e| wave_failure(experiment.shots[0], &e))
+    time_parts(reversal, timed, rank, failed)
+}
+
+/// Times the parts of a gradient by inversion.
+///
+/// # Errors
+/// As [`time_parts`].
+pub fn time_inversion<E>(
+    reversal: &Reversal,
+    timed: Timed<E>,
+    rank: usize,
+    failed: impl Fn(E::Error) -> Failure,
+) -> Result<StepCosts, Failure>
+where
+    E: Invertible<Work: Default, Residue: 'static>,
+{
+    let Timed { shot, steps, mut output, mut adjoint, record_bytes } = timed;
+    let steps = timed_steps(reversal, record_bytes).min(steps);
+    let (mut state, mut residue, mut work) = (shot.new_state(), shot.new_residue(steps), E::Work::default());
+    let mut records: Vec<_> = (0..steps).map(|_| shot.new_record()).collect();
+    shot.start(&mut state);
+    let mut run = |part: usize| match part {
+        0 => shot.advance_keeping(0..steps, &mut state, &mut residue, &mut output, &mut work),
+        1 => shot.retreat(0..steps, &mut state, &residue, &mut records, &mut work),
+        _ => shot.pull_back(0..steps, &records, &mut adjoint, &mut work),
+    };
+    let [advance, record, pull_back] = seconds_of_parts(steps, true, &mut run).map_err(failed)?;
+    let (write, read) = if reversal.disk_bytes > 0 {
+        disk_seconds(reversal, &mut residue, rank).map_err(|e| unwritable(chain(&e)))?
+    } else {
+        (0.0, 0.0)
+    };
+    Ok(StepCosts { advance, record, pull_back, write, read })
 }
 
 /// A shot whose parts are timed.
@@ -128,6 +170,15 @@ fn step_seconds<E: Evolution<Work: Default>>(timed: Timed<E>, steps: usize) -> R
         1 => shot.advance_recording(0..steps, &mut state, &mut records, Some(&mut output), &mut work),
         _ => shot.pull_back(0..steps, &records, &mut adjoint, &mut work),
     };
+    seconds_of_parts(steps, false, &mut run)
+}
+
+/// Seconds per step of three parts of some steps; `in_turn` if a part can only be repeated after the others.
+fn seconds_of_parts<X>(
+    steps: usize,
+    in_turn: bool,
+    run: &mut dyn FnMut(usize) -> Result<(), X>,
+) -> Result<[f64; 3], X> {
     let began = Instant::now();
     let mut rounds: [Vec<f64>; 3] = Default::default();
     let mut repeats = [1; 3];
@@ -142,7 +193,8 @@ fn step_seconds<E: Evolution<Work: Default>>(timed: Timed<E>, steps: usize) -> R
             let seconds = began.elapsed().as_secs_f64();
             match round {
                 0 => {}
-                1 => repeats[part] = (ROUND_S / seconds.max(1e-6)).ceil() as usize,
+                1 if !in_turn => repeats[part] = (ROUND_S / seconds.max(1e-6)).ceil() as usize,
+                1 => {}
                 _ => rounds[part].push(seconds / (repeats[part] * steps) as f64),
             }
         }

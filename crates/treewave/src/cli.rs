@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::time::Duration;
+use treewave_reversal::Choice;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -397,6 +398,9 @@ pub struct Bench {
     /// Let that schedule spill this much to disk as well
     #[arg(long, requires = "memory", value_parser = bytes)]
     pub disk: Option<u64>,
+    /// Take this strategy of reversal there instead of the cheapest
+    #[arg(long, requires = "memory", default_value = "auto", value_parser = strategy)]
+    pub strategy: Choice,
     /// Time steps; default: about two seconds' worth
     #[arg(long)]
     pub steps: Option<usize>,
@@ -415,6 +419,11 @@ pub struct Bench {
 }
 
 /// A number of bytes, with a unit or without.
+fn strategy(text: &str) -> Result<Choice, String> {
+    let names = || Choice::NAMES.map(|(name, _)| name).join(", ");
+    Choice::from_name(text).ok_or_else(|| format!("expected one of {}", names()))
+}
+
 fn bytes(text: &str) -> Result<u64, String> {
     Bytes::Text(text.into()).count().map_err(|expected| format!("expected {expected}"))
 }

@@ -2,8 +2,9 @@
 //! costs.
 
 use treewave_cluster::Failure;
+use treewave_core::Grid;
 use treewave_reversal::{MemoryLimit, ReversalPlan, StepCosts};
-use treewave_wave::{Crew, Layout, RecordForm, Scalar, TileShape};
+use treewave_wave::{AcousticOptions, Crew, Layout, Scalar, TileShape};
 
 use crate::config::Config;
 use crate::config::sections::Reversal;
@@ -70,12 +71,13 @@ impl GradientPlan {
     /// Code 2 for budgets that no schedule fits; those of measuring.
     pub fn new<T: Scalar>(
         config: &Config,
-        layout: &Layout,
-        records: RecordForm,
+        grid: &Grid,
+        options: &AcousticOptions,
         job: Job,
         with_seconds: bool,
         measure: &mut dyn FnMut(usize, TileShape, &Reversal) -> Result<StepCosts, Failure>,
     ) -> Result<Self, Failure> {
+        let layout = &Layout::new(grid, options.boundary, options.space_order / 2);
         let likely_and_other = TileShape::candidates(layout, size_of::<T>());
         let ways = ways(config, layout, job, likely_and_other);
         let mut weighed = Vec::new();
@@ -85,14 +87,14 @@ impl GradientPlan {
             let share = share(&config.reversal, shots_at_once);
             let matters = with_seconds || ways.len() > 1 || reversal::depends_on_costs(&share);
             // Before anything is measured for it: it may not fit.
-            let fits = reversal::plan::<T>(&share, layout, records, job.steps, UNIT_COSTS);
+            let fits = reversal::plan::<T>(&share, grid, options, job.steps, UNIT_COSTS);
             let costs = match fits {
                 Err(_) if best.is_some() => continue,
                 Err(refusal) => return Err(refusal),
                 Ok(_) if matters => measure(shots_at_once, shape, &share)?,
                 Ok(_) => UNIT_COSTS,
             };
-            let plan = reversal::plan::<T>(&share, layout, records, job.steps, costs)?;
+            let plan = reversal::plan::<T>(&share, grid, options, job.steps, costs)?;
             let rounds = job.shots.div_ceil(job.ranks * shots_at_once) as f64;
             weighed.extend(plan.compared.iter().map(|(strategy, counts)| Weighed {
                 shots_at_once,

@@ -2,7 +2,8 @@
 
 use treewave_cluster::Failure;
 use treewave_inversion::BATCH_BYTES;
-use treewave_wave::{Layout, RecordForm, Scalar};
+use treewave_reversal::Strategy;
+use treewave_wave::{FixedLayout, Layout, RecordForm, Scalar};
 
 use crate::band::Band;
 use crate::config::sections::DataSource;
@@ -101,6 +102,12 @@ impl Memory {
         let adding = samples * (2 * scalar + WIDE) + 2 * vector;
         let grid = layout(study, band);
         let state = state_bytes::<T>(&grid);
+        let working = match plan.reversal.strategy {
+            Strategy::Inversion => {
+                FixedLayout::new(study.grid(), &band.options).map_or(state, |fixed| fixed.state_bytes())
+            }
+            _ => state,
+        };
         // Side by side every shot has its own, apart from the model and the sums.
         let shots = plan.shots_at_once as u64;
         // The adjoint state has room for one more memory variable of the axes x and y.
@@ -111,7 +118,7 @@ impl Memory {
             inversion: inversion(study, stage, models, vector) + cells,
             reversal: shots * plan.reversal.peak_memory_bytes,
             reversal_alone: shots * needs.reversal_alone,
-            fields: discrete_program::<T>(&grid, cells) + shots * (2 * state + spare + 2 * images),
+            fields: discrete_program::<T>(&grid, cells) + shots * (working + state + spare + 2 * images),
             sums: 2 * 3 * vector + shots * adding.saturating_sub(turning),
             traces: shots * (turning + shot_bytes as u64),
             simulating: simulating::<T>(needs),

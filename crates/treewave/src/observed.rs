@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use treewave_cluster::{Cluster, Failure};
 use treewave_core::signal::{LowPass, resample};
 use treewave_core::{DataError, Model, Observer, ShotData, StopFlag, Survey};
-use treewave_inversion::{Experiment, ExperimentError};
+use treewave_inversion::{Experiment, ExperimentError, SpillFactories};
 use treewave_storage::{GatherFile, GatherWriter, Precision, write_text};
 use treewave_wave::{Path as SimdPath, Scalar};
 
@@ -231,7 +231,10 @@ pub fn write_simulated<T: Scalar>(
         cluster: simulation.cluster,
         stop: simulation.stop,
         observer: simulation.observer,
-        spill: &|_, _| unreachable!("modelling takes no snapshots"),
+        spill: SpillFactories {
+            states: &|_, _| unreachable!("modelling takes no snapshots"),
+            residues: &|_, _| unreachable!("modelling takes no snapshots"),
+        },
     };
     let precision = if size_of::<T>() == 4 { Precision::F32 } else { Precision::F64 };
     let head = provenance::head(&format!("{}: simulated data", study.config.run.name));

@@ -1,7 +1,7 @@
 //! Logs and plans in words and as JSON.
 
 use serde_json::{Value, json};
-use treewave_reversal::{Log, ReversalPlan};
+use treewave_reversal::{Log, ReversalPlan, Strategy};
 
 /// The log of reversals as JSON; counts are sums over shots and ranks, peaks the highest. `peak_rss_bytes` is the most
 /// memory that a rank had.
@@ -47,10 +47,11 @@ pub fn bytes_text(bytes: u64) -> String {
 
 /// A plan in one line.
 pub fn plan_text(plan: &ReversalPlan) -> String {
+    let what = if plan.strategy == Strategy::Inversion { "blocks of forgotten bits" } else { "snapshots" };
     let slots = match (plan.memory_slots, plan.disk_slots) {
         (0, 0) => "no snapshots".to_string(),
-        (memory, 0) => format!("{memory} snapshots in memory"),
-        (memory, disk) => format!("{memory} snapshots in memory, {disk} on disk"),
+        (memory, 0) => format!("{memory} {what} in memory"),
+        (memory, disk) => format!("{memory} {what} in memory, {disk} on disk"),
     };
     format!(
         "{}: {} steps in segments of {}, {slots}, {:.2} forward steps per step",

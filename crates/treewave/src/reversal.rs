@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use treewave_cluster::{Cluster, Failure};
+use treewave_core::Grid;
 use treewave_reversal::{Choice, PlanError, PlanRequest, ReversalPlan, Snapshot, SnapshotStore, StepCosts, StoreError};
 use treewave_storage::{STAGING_STATES, SpillStore};
-use treewave_wave::{Layout, Path as SimdPath, RecordForm, Scalar, State};
+use treewave_wave::{AcousticOptions, FixedLayout, Layout, Path as SimdPath, Scalar, State};
 
 use crate::config::sections::Reversal;
 use crate::known_costs::KnownCosts;
@@ -14,6 +15,9 @@ use crate::study::{misconfigured, unwritable};
 
 /// Costs for plans that do not depend on them.
 pub const UNIT_COSTS: StepCosts = StepCosts { advance: 1.0, record: 1.0, pull_back: 2.0, write: 1.0, read: 1.0 };
+
+/// Steps of a block of a reversal by inversion in 2-D and 3-D: its adjoint steps are computed together, in tiles.
+const BLOCK_STEPS: [usize; 2] = [8, 1];
 
 /// Bytes of a state.
 pub fn state_bytes<T: Scalar>(layout: &Layout) -> u64 {
@@ -59,15 +63,23 @@ pub fn check_scratch(reversal: &Reversal) -> Result<(), Failure> {
 /// Code 2 for budgets that no schedule fits.
 pub fn plan<T: Scalar>(
     reversal: &Reversal,
-    layout: &Layout,
-    records: RecordForm,
+    grid: &Grid,
+    options: &AcousticOptions,
     steps: usize,
     costs: StepCosts,
 ) -> Result<ReversalPlan, Failure> {
-    plan_bytes(reversal, state_bytes::<T>(layout), records.bytes::<T>(layout), steps, costs)
+    let layout = Layout::new(grid, options.boundary, options.space_order / 2);
+    let (state, record) = (state_bytes::<T>(&layout), options.records.bytes::<T>(&layout));
+    if reversal.strategy == Choice::Inversion && T::HAS_FIXED {
+        let fixed = FixedLayout::new(grid, options).map_err(misconfigured)?;
+        let segment_steps = Some(reversal.segment_steps.unwrap_or(BLOCK_STEPS[layout.dims - 2]));
+        let reversal = Reversal { segment_steps, ..reversal.clone() };
+        return plan_bytes(&reversal, state, record, Some(fixed.residue_bytes()), steps, costs);
+    }
+    plan_bytes(reversal, state, record, None, steps, costs)
 }
 
-/// The same for states and records of so many bytes.
+/// The same for states and records of so many bytes, and of what steps forget of a simulation that can be inverted.
 ///
 /// # Errors
 /// As [`plan`].
@@ -75,6 +87,7 @@ pub fn plan_bytes(
     reversal: &Reversal,
     state_bytes: u64,
     record_bytes: u64,
+    residue_bytes: Option<u64>,
     steps: usize,
     costs: StepCosts,
 ) -> Result<ReversalPlan, Failure> {
@@ -82,6 +95,7 @@ pub fn plan_bytes(
         steps,
         state_bytes,
         record_bytes,
+        residue_bytes,
         choice: reversal.strategy,
         memory: reversal.memory,
         disk_bytes: reversal.disk_bytes,
@@ -96,6 +110,7 @@ pub fn plan_bytes(
             PlanError::Memory { strategy: "bennett", .. } => "; see [reversal] memory, snapshots and blocks",
             PlanError::Memory { .. } => "; see [reversal] memory and snapshots",
             PlanError::Disk { .. } => "; see [reversal] disk",
+            PlanError::Residue { .. } => "; see [reversal] memory and disk",
             _ => "",
         };
         misconfigured(format!("reversal: {error}{advice}"))

@@ -224,7 +224,7 @@ impl<'a> SeedSetup<'a> {
         let costs = if matters { self.measured(&program, cluster)? } else { UNIT_COSTS };
         let bytes = |elements: usize| 8 * elements as u64;
         let (state, record) = (bytes(program.state_elements()), bytes(program.record_elements()));
-        Ok((plan_bytes(reversal, state, record, self.steps(), costs)?, costs))
+        Ok((plan_bytes(reversal, state, record, None, self.steps(), costs)?, costs))
     }
 
     /// The costs of a shot on this machine, known or measured.
@@ -287,7 +287,8 @@ impl<'a> SeedSetup<'a> {
                 let workspace = workspace.get_or_insert_with(|| Workspace::new(&evolution, ()));
                 workspace.reserve(&evolution, plan.segment_steps);
                 let (mut output, mut adjoint) = (evolution.new_output(), evolution.new_adjoint());
-                let (steps, schedule, stop) = (self.steps(), plan.schedule(), || session.stop.requested());
+                let (steps, schedule, stop) =
+                    (self.steps(), plan.schedule().into_iter().flatten(), || session.stop.requested());
                 let run = reverse(&evolution, steps, schedule, store, workspace, &mut output, &mut adjoint, &stop);
                 let (misfit, log) = run.map_err(|error| reversal_failure(shot, error))?;
                 let arrays = vec![

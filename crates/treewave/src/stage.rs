@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use treewave_cluster::Failure;
-use treewave_inversion::{BadShots, Evaluated, Experiment, ExperimentError, Inverse, Ledger, Misfit, SpillFactory};
-use treewave_reversal::ReversalPlan;
-use treewave_wave::{Crew, Layout, Scalar, State, TileShape};
+use treewave_inversion::{
+    BadShots, Evaluated, Experiment, ExperimentError, Inverse, Ledger, Misfit, SpillFactories, SpillFactory,
+};
+use treewave_reversal::{Choice, ReversalPlan};
+use treewave_wave::{Crew, Layout, Residue, Scalar, State, TileShape};
 
 use crate::band::Band;
 use crate::calibration::measure;
@@ -30,7 +32,8 @@ pub struct StageSetup<'a, T: Scalar> {
     /// How gradients are computed.
     pub plan: GradientPlan,
     crews: Vec<Crew>,
-    spill: Box<SpillFactory<'a, T>>,
+    spill: Box<SpillFactory<'a, State<T>>>,
+    spill_residues: Box<SpillFactory<'a, Residue>>,
 }
 
 impl<'a, T: Scalar> StageSetup<'a, T> {
@@ -56,6 +59,8 @@ impl<'a, T: Scalar> StageSetup<'a, T> {
         observed.notes().iter().for_each(|note| session.progress.line(note));
         let (scratch, name, rank) = (&study.config.reversal.scratch, &study.config.run.name, session.cluster.rank());
         let spill = Box::new(move |slots: usize, state: &State<T>| reversal::spill(scratch, name, rank, slots, state));
+        let spill_residues =
+            Box::new(move |slots: usize, residue: &Residue| reversal::spill(scratch, name, rank, slots, residue));
         let cluster = session.cluster.as_ref();
         let job = Job {
             steps: band.steps(),
@@ -65,8 +70,17 @@ impl<'a, T: Scalar> StageSetup<'a, T> {
             threads: -cluster.all_max(-(session.threads as i64)) as usize,
         };
         let layout = layout(study, &band);
-        let mut setup =
-            StageSetup { study, session, band, shots, observed, plan: trivial_plan(), crews: Vec::new(), spill };
+        let mut setup = StageSetup {
+            study,
+            session,
+            band,
+            shots,
+            observed,
+            plan: trivial_plan(),
+            crews: Vec::new(),
+            spill,
+            spill_residues,
+        };
         let mut experiment = setup.experiment();
         let mut costs = |shots_at_once: usize, tile: TileShape, share: &Reversal| {
             experiment.options.tile = Some(tile);
@@ -75,8 +89,8 @@ impl<'a, T: Scalar> StageSetup<'a, T> {
                 measure(share, &experiment, &study.start, &crews(shots_at_once, session.threads)?, cluster.rank())
             })
         };
-        let records = setup.band.options.records;
-        setup.plan = GradientPlan::new::<T>(&study.config, &layout, records, job, false, &mut costs)?;
+        let options = &setup.band.options;
+        setup.plan = GradientPlan::new::<T>(&study.config, study.grid(), options, job, false, &mut costs)?;
         setup.band.options.tile = setup.plan.tile;
         setup.crews = cluster.agree(crews(setup.plan.shots_at_once, session.threads))?;
         Ok(setup)
@@ -100,7 +114,7 @@ impl<'a, T: Scalar> StageSetup<'a, T> {
             cluster: self.session.cluster.as_ref(),
             stop: &self.session.stop,
             observer: &self.session.progress,
-            spill: self.spill.as_ref(),
+            spill: SpillFactories { states: self.spill.as_ref(), residues: self.spill_residues.as_ref() },
         }
     }
 
@@ -159,8 +173,11 @@ pub fn costs_name<'a, T: Scalar>(
     let boundary = options.boundary;
     CostsName {
         equation: format!(
-            "acoustic of order {}, f{scalar}, {boundary:?}, {:?}, {:?}",
-            options.space_order, options.records, options.tile
+            "acoustic of order {}, {}, {boundary:?}, {:?}, {:?}",
+            options.space_order,
+            if reversal.strategy == Choice::Inversion { "fixed point".to_string() } else { format!("f{scalar}") },
+            options.records,
+            options.tile
         ),
         points: layout.n,
         simd: experiment.path,
@@ -176,7 +193,7 @@ pub fn costs_name<'a, T: Scalar>(
 /// Code 2, naming the least budget that works.
 pub fn check_budget<T: Scalar>(study: &Study, band: &Band) -> Result<(), Failure> {
     let share = share(&study.config.reversal, study.config.shots_at_once.unwrap_or(1));
-    reversal::plan::<T>(&share, &layout(study, band), band.options.records, band.steps(), UNIT_COSTS).map(|_| ())
+    reversal::plan::<T>(&share, study.grid(), &band.options, band.steps(), UNIT_COSTS).map(|_| ())
 }
 
 /// Refuses what would stop a run later on, before anything is computed or written.

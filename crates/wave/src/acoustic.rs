@@ -55,6 +55,16 @@ pub enum WaveError {
          stability limit", cell[0], cell[1], cell[2]
     )]
     BlowUp { step: usize, cell: [i64; 3], value: f64, courant: f64 },
+    #[error(
+        "after step {step} the field has left the range of fixed-point arithmetic: it blew up, or its source is much weaker than the \
+         waves that it makes; compute in floating point"
+    )]
+    Range { step: usize },
+    #[error(
+        "the absorbing layer leaves only {left} of its memory variables in a step, which fixed-point arithmetic cannot undo; make the \
+         layer wider"
+    )]
+    Damping { left: f64 },
 }
 
 /// The choices that fix the discrete program besides the model.

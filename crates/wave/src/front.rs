@@ -47,15 +47,12 @@ impl Extent {
     }
 
     /// The least between `inner` and this that has all of a field that is not zero, where outside of this all is zero.
-    fn shrunk<T: Real>(self, inner: &Extent, field: &[T], layout: &Layout) -> Self {
+    fn shrunk(self, inner: &Extent, is_silent: impl Fn(Range<usize>) -> bool, layout: &Layout) -> Self {
         let Extent { mut planes, mut rows } = self;
         let silent = |planes: Range<usize>, rows: Range<usize>| {
             planes.into_iter().all(|ix| {
                 let (first, last) = (layout.index([ix, rows.start, 0]), layout.index([ix, rows.end - 1, 0]));
-                // Without an early exit, the look at a row is a few vector instructions.
-                field[first..last + layout.n[2]]
-                    .chunks(1024)
-                    .all(|row| !row.iter().fold(false, |any, &x| any | (x != T::ZERO)))
+                is_silent(first..last + layout.n[2])
             })
         };
         while planes.start < inner.planes.start && silent(planes.start..planes.start + 1, rows.clone()) {
@@ -72,6 +69,12 @@ impl Extent {
         }
         Extent { planes, rows }
     }
+}
+
+/// Whether all values are zero.
+pub(crate) fn all_zero<T: Copy + PartialEq>(values: &[T], zero: T) -> bool {
+    // Without an early exit, the look at a chunk is a few vector instructions.
+    values.chunks(1024).all(|chunk| !chunk.iter().fold(false, |any, &x| any | (x != zero)))
 }
 
 /// How far the wave of a shot has come after each step. It is learnt when the steps are made for the first time, and holds
@@ -110,14 +113,22 @@ impl Front {
             .unwrap_or_else(|| Extent::all(layout))
     }
 
-    /// Looks at the field after `levels` steps from `step`, each of which spread by at most `reach`.
-    pub fn learn<T: Real>(&self, step: usize, levels: usize, reach: usize, field: &[T], layout: &Layout) {
+    /// Looks at the field after `levels` steps from `step`, each of which spread by at most `reach`: `is_silent` tells whether a
+    /// part of it is zero.
+    pub fn learn(
+        &self,
+        step: usize,
+        levels: usize,
+        reach: usize,
+        is_silent: impl Fn(Range<usize>) -> bool,
+        layout: &Layout,
+    ) {
         let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
         if reached.len() != step + 1 {
             return;
         }
         let inner = &reached[step];
-        let extent = inner.grown(levels * reach, layout).shrunk(inner, field, layout);
+        let extent = inner.grown(levels * reach, layout).shrunk(inner, is_silent, layout);
         reached.extend(std::iter::repeat_n(extent, levels));
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod acoustic;
 pub mod field;
+pub mod fixed;
 mod front;
 pub mod layout;
 mod points;
@@ -16,6 +17,7 @@ pub mod time;
 
 pub use acoustic::{Acoustic, AcousticOptions, WaveError};
 pub use field::Field;
+pub use fixed::{Fixed, FixedLayout, FixedShot, FixedState, Residue};
 pub use layout::{Boundary, Layout, Top};
 pub use record::{Record, RecordForm, Scratch};
 pub use seed_pml::{SeedLayer, SeedPml, SeedPmlError, SeedPmlOptions, SeedPmlShot, SeedState};
@@ -28,9 +30,26 @@ use bytemuck::Pod;
 use treewave_kernels::Simd;
 
 /// A scalar for production runs: `f32` or `f64`.
-pub trait Scalar: Simd + Pod + Send + Sync {}
+pub trait Scalar: Simd + Pod + Send + Sync {
+    /// Whether fixed-point arithmetic may take the place of this one.
+    const HAS_FIXED: bool;
+    /// The program that it takes the place of.
+    fn fixed(program: &Acoustic<Self>) -> Option<&Acoustic<f32>>;
+}
 
-impl<T: Simd + Pod + Send + Sync> Scalar for T {}
+impl Scalar for f32 {
+    const HAS_FIXED: bool = true;
+    fn fixed(program: &Acoustic<f32>) -> Option<&Acoustic<f32>> {
+        Some(program)
+    }
+}
+
+impl Scalar for f64 {
+    const HAS_FIXED: bool = false;
+    fn fixed(_: &Acoustic<f64>) -> Option<&Acoustic<f32>> {
+        None
+    }
+}
 
 /// Runs `body` on a thread of the current rayon pool, where the sweeps inside split with little cost.
 pub fn in_thread_pool<R: Send>(body: impl FnOnce() -> R + Send) -> R {

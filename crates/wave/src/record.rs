@@ -89,6 +89,21 @@ impl<T: Real> Record<T> {
         }
     }
 
+    /// The rows of each plane of so many rows, to be written.
+    pub(crate) fn planes_mut(&mut self, rows: usize) -> impl Iterator<Item = PlaneMut<'_, T>> {
+        let kept = self.row - self.first;
+        let (full, half) = match &mut self.values {
+            Values::Full(values) => (Some(values), None),
+            Values::Half { values, exponents } => (None, Some((values, exponents))),
+        };
+        let full = full.into_iter().flat_map(move |values| values.chunks_mut(rows * kept)).map(PlaneValues::Full);
+        let half = half.into_iter().flat_map(move |(values, exponents)| {
+            values.chunks_mut(rows * kept).zip(exponents.chunks_mut(rows)).map(|(v, e)| PlaneValues::Half(v, e))
+        });
+        let first = self.first;
+        full.chain(half).map(move |values| PlaneMut { first, kept, values })
+    }
+
     /// The record, to be written to by several threads.
     pub(crate) fn shared(&mut self) -> SharedRecord<'_, T> {
         let &mut Record { first, row, ref mut values } = self;
@@ -110,6 +125,37 @@ impl<T: Real> Record<T> {
             Values::Full(values) => to.copy_from_slice(&values[part]),
             Values::Half { values, exponents } => unpack_row(&values[part], exponents[row], to),
         }
+    }
+}
+
+/// A plane of a record, to be written.
+pub(crate) struct PlaneMut<'a, T> {
+    first: usize,
+    kept: usize,
+    values: PlaneValues<'a, T>,
+}
+
+enum PlaneValues<'a, T> {
+    Full(&'a mut [T]),
+    Half(&'a mut [f16], &'a mut [Exponent]),
+}
+
+impl<T: Real> PlaneMut<'_, T> {
+    fn row(&mut self, row: usize) -> RowMut<'_, T> {
+        let part = row * self.kept..(row + 1) * self.kept;
+        match &mut self.values {
+            PlaneValues::Full(values) => RowMut::Full(&mut values[part]),
+            PlaneValues::Half(values, exponents) => RowMut::Half(&mut values[part], &mut exponents[row]),
+        }
+    }
+    /// Keeps what is kept of a row.
+    pub fn pack(&mut self, row: usize, from: &[T]) {
+        let from = &from[self.first..self.first + self.kept];
+        self.row(row).pack(from);
+    }
+    /// Sets rows to zero.
+    pub fn clear(&mut self, rows: Range<usize>) {
+        rows.for_each(|row| self.row(row).clear());
     }
 }
 

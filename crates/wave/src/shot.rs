@@ -9,7 +9,7 @@ use treewave_reversal::{Evolution, Pace};
 
 use crate::acoustic::{Acoustic, Exchange, WaveError};
 use crate::field::Field;
-use crate::front::Front;
+use crate::front::{Front, all_zero};
 use crate::points::Points;
 use crate::record::{Record, RecordForm, Scratch};
 use crate::state::State;
@@ -27,7 +27,7 @@ pub struct Traces<T> {
     /// Scaled samples, `(time, trace)`.
     samples: Vec<T>,
     /// The cells of the receivers at some steps.
-    taken: Vec<T>,
+    pub(crate) taken: Vec<T>,
 }
 
 /// Adjoint state of a shot and what it gathers on the way back.
@@ -59,17 +59,17 @@ pub struct Adjoint<T> {
 /// The wavelet is scaled by a power of two such that the field is of order one, and so is the adjoint source; results
 /// are scaled back. So no amplitude is too small or too large for the arithmetic, and the digits do not depend on it.
 pub struct AcousticShot<'a, T> {
-    acoustic: &'a Acoustic<T>,
-    source: Points<T>,
-    receivers: Points<T>,
+    pub(crate) acoustic: &'a Acoustic<T>,
+    pub(crate) source: Points<T>,
+    pub(crate) receivers: Points<T>,
     /// Strength per cell volume, scaled, per step.
-    wavelet: Vec<T>,
+    pub(crate) wavelet: Vec<T>,
     steps: usize,
     steps_per_sample: usize,
     /// Power of two of the field's scale: physical = scaled · 2^exponent.
     exponent: i32,
     misfit: Option<Box<MisfitFunction<'a>>>,
-    front: Front,
+    pub(crate) front: Front,
 }
 
 /// Exponent `e` with `2^e` near a positive number; 0 for 0.
@@ -217,13 +217,17 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
 
     /// The field of a state in Pa on the model's grid.
     pub fn physical_field(&self, state: &State<T>) -> Vec<f64> {
+        self.physical(|cell| state.now[self.acoustic.layout.index(cell)].value())
+    }
+
+    /// Scaled values of padded cells, in Pa on the model's grid.
+    pub(crate) fn physical(&self, value: impl Fn([usize; 3]) -> f64) -> Vec<f64> {
         let layout = &self.acoustic.layout;
         let grid = &self.acoustic.grid;
         (0..grid.len())
             .map(|i| {
                 let cell = grid.cell(i);
-                let place = layout.index([0, 1, 2].map(|a| cell[a] + layout.lo[a]));
-                scaled(state.now[place].value(), self.exponent)
+                scaled(value([0, 1, 2].map(|a| cell[a] + layout.lo[a])), self.exponent)
             })
             .collect()
     }
@@ -249,7 +253,8 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
             let records = records.as_deref_mut().map_or(&mut [][..], |all| &mut all[n - steps.start..][..levels]);
             let reached = self.front.at(n, &self.acoustic.layout);
             self.acoustic.advance(levels, state, records, exchange, &reached, scratch);
-            self.front.learn(n, levels, self.acoustic.reach, &state.now, &self.acoustic.layout);
+            let is_silent = |part| all_zero(&state.now[part], T::ZERO);
+            self.front.learn(n, levels, self.acoustic.reach, is_silent, &self.acoustic.layout);
             if let Some(output) = output.as_deref_mut() {
                 (0..levels).for_each(|level| self.sample(n + level, level, output));
             }
@@ -272,7 +277,7 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
     }
 
     /// Samples the receivers in what was taken at step `n`, if this is a recorded one.
-    fn sample(&self, n: usize, level: usize, output: &mut Traces<T>) {
+    pub(crate) fn sample(&self, n: usize, level: usize, output: &mut Traces<T>) {
         if n.is_multiple_of(self.steps_per_sample) {
             let (traces, cells) = (self.receivers.count(), self.receivers.cells().len());
             let samples = &mut output.samples[n / self.steps_per_sample * traces..][..traces];
@@ -310,6 +315,16 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         if let Some(values) = self.residual(self.steps, &adjoint.residual) {
             self.acoustic.inject(&self.receivers, values, &mut adjoint.state.now);
         }
+    }
+
+    /// The misfit of traces; the adjoint state is set to its derivative.
+    pub(crate) fn turn_with(&self, output: &Traces<T>, adjoint: &mut Adjoint<T>) -> f64 {
+        let misfit = self.misfit.as_ref().expect("a gradient needs a misfit");
+        let synthetic = self.physical_traces(output);
+        let mut residual = vec![0.0; synthetic.len()];
+        let value = misfit(&synthetic, &mut residual);
+        self.start_adjoint(&residual, adjoint);
+        value
     }
 
     /// One range of the adjoint loop.
@@ -445,12 +460,7 @@ impl<T: Real + Send + Sync + Pod> Evolution for AcousticShot<'_, T> {
         self.run(steps, state, Some(records), output, scratch)
     }
     fn turn(&self, _: &State<T>, output: &Traces<T>, adjoint: &mut Adjoint<T>) -> Result<f64, WaveError> {
-        let misfit = self.misfit.as_ref().expect("a gradient needs a misfit");
-        let synthetic = self.physical_traces(output);
-        let mut residual = vec![0.0; synthetic.len()];
-        let value = misfit(&synthetic, &mut residual);
-        self.start_adjoint(&residual, adjoint);
-        Ok(value)
+        Ok(self.turn_with(output, adjoint))
     }
     fn pull_back(
         &self,

@@ -43,7 +43,7 @@ impl Log {
     }
 
     /// Takes over what a store did between two moments of its life.
-    pub(super) fn add_store(&mut self, before: &StoreStatistics, after: &StoreStatistics) {
+    pub(crate) fn add_store(&mut self, before: &StoreStatistics, after: &StoreStatistics) {
         self.bytes_written += after.bytes_written - before.bytes_written;
         self.bytes_read += after.bytes_read - before.bytes_read;
         self.seconds_waited += after.seconds_waited - before.seconds_waited;

@@ -208,7 +208,7 @@ fn gradient(
         let mut workspace = Workspace::new(&shot, Scratch::default());
         let (mut output, mut adjoint) = (shot.new_output(), shot.new_adjoint());
         let stop = || session.stop.requested();
-        let schedule = plan.schedule();
+        let schedule = plan.schedule().into_iter().flatten();
         let run = reverse(&shot, shot.steps(), schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &stop);
         run.map(|(value, _)| (value, shot.gradient_vp(&adjoint), shot.gradient_wavelet(&adjoint)))
     });

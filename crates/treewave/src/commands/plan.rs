@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 use treewave_cluster::{Failure, SoloCluster};
 use treewave_core::{Silent, StopFlag};
-use treewave_inversion::Experiment;
-use treewave_wave::{Crew, Path as SimdPath, Scalar, TileShape};
+use treewave_inversion::{Experiment, SpillFactories};
+use treewave_wave::{AcousticOptions, Crew, Path as SimdPath, Scalar, TileShape};
 
 use super::{Outcome, print_json, with_precision};
 use crate::band::Band;
@@ -211,7 +211,10 @@ fn plan_stage<T: Scalar>(
         cluster: &cluster,
         stop: &stop,
         observer: &Silent,
-        spill: &|slots, state| reversal::spill(&config.reversal.scratch, &config.run.name, 0, slots, state),
+        spill: SpillFactories {
+            states: &|slots, state| reversal::spill(&config.reversal.scratch, &config.run.name, 0, slots, state),
+            residues: &|slots, residue| reversal::spill(&config.reversal.scratch, &config.run.name, 0, slots, residue),
+        },
     };
     // As many ranks at once as this machine has processors for.
     let together = ranks.min(processors() / threads).max(1);
@@ -231,9 +234,10 @@ fn plan_stage<T: Scalar>(
             measure(share, &experiment, &study.start, &crews.into_iter().flatten().collect::<Vec<_>>(), 0)
         })
     };
-    let gradient = GradientPlan::new::<T>(config, &layout, band.options.records, job, true, &mut costs)?;
+    let gradient = GradientPlan::new::<T>(config, study.grid(), &band.options, job, true, &mut costs)?;
     let share = share(&config.reversal, gradient.shots_at_once);
-    let alone = reversal::plan::<T>(&share, &layout, every_cell, job.steps, gradient.costs);
+    let of_every_cell = AcousticOptions { records: every_cell, ..band.options.clone() };
+    let alone = reversal::plan::<T>(&share, study.grid(), &of_every_cell, job.steps, gradient.costs);
     let reversal_alone = alone.map_or(gradient.reversal.peak_memory_bytes, |plan| plan.peak_memory_bytes);
     let acoustic = experiment.acoustic(study.start.vp_m_per_s(), &Crew::CURRENT).map_err(misconfigured)?;
     let shot_bytes = shots.iter().map(|&shot| experiment.shot(&acoustic, shot).bytes()).max().unwrap_or(0);

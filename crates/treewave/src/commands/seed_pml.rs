@@ -71,7 +71,7 @@ pub fn check(study: &Study) -> Outcome {
     let program = setup.program(&study.start)?;
     let bytes = |elements: usize| 8 * elements as u64;
     let (state, record) = (bytes(program.state_elements()), bytes(program.record_elements()));
-    plan_bytes(&study.config.reversal, state, record, setup.steps(), UNIT_COSTS)?;
+    plan_bytes(&study.config.reversal, state, record, None, setup.steps(), UNIT_COSTS)?;
     if study.config.data.is_some() {
         setup.target()?;
     }
@@ -309,7 +309,8 @@ fn gradients(
     let run = in_thread_pool(|| {
         let mut workspace = Workspace::new(&shot, ());
         let (mut output, mut adjoint) = (shot.new_output(), shot.new_adjoint());
-        let (steps, schedule, stop) = (setup.steps(), plan.schedule(), || session.stop.requested());
+        let (steps, schedule, stop) =
+            (setup.steps(), plan.schedule().into_iter().flatten(), || session.stop.requested());
         let run = reverse(&shot, steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &stop);
         run.map(|(value, _)| Gradients {
             value,

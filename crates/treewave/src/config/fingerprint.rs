@@ -37,7 +37,9 @@ impl Config {
         let resolved = Value::try_from(&self.resolved).expect("a configuration that was read from TOML can be written");
         let mut list = Vec::new();
         flatten(&resolved, "", &mut list);
-        list.retain(|(key, _)| !may_change(key));
+        // Inversion has an arithmetic of its own.
+        let inverted = |key: &str, value: &str| key == "reversal.strategy" && value == "inversion";
+        list.retain(|(key, value)| !may_change(key) || inverted(key, value));
         list.sort();
         list
     }

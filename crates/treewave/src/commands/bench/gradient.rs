@@ -5,12 +5,15 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use treewave_cluster::Failure;
 use treewave_reversal::{
-    Choice, Evolution, Log, MemoryLimit, MemoryStore, ReversalPlan, TieredStore, Workspace, reverse,
+    Choice, Evolution, InversionWorkspace, Log, MemoryLimit, MemoryStore, ReversalPlan, TieredStore, Workspace,
+    reverse, reverse_by_inversion,
 };
-use treewave_wave::{Acoustic, AcousticShot, Scalar, Scratch, State, WaveError, in_thread_pool};
+use treewave_wave::{
+    Acoustic, AcousticShot, Fixed, FixedShot, Path, Residue, Scalar, Scratch, State, WaveError, in_thread_pool,
+};
 
 use super::shot;
-use crate::calibration::{Timed, median, time_parts};
+use crate::calibration::{Timed, median, time_inversion, time_parts};
 use crate::cli::Bench;
 use crate::config::sections::Reversal;
 use crate::reversal::{self, chain};
@@ -50,7 +53,7 @@ impl Gradient {
             None => Ok(Gradient::Stored(stored(&shot, repetitions).map_err(misconfigured)?)),
             Some(memory) => {
                 let budget = Reversal {
-                    strategy: Choice::Auto,
+                    strategy: arguments.strategy,
                     memory: MemoryLimit::Bytes(memory),
                     disk_bytes: arguments.disk.unwrap_or(0),
                     scratch: std::env::temp_dir(),
@@ -58,8 +61,11 @@ impl Gradient {
                     blocks: None,
                     costs: None,
                 };
-                in_thread_pool(|| planned(acoustic, &shot, &budget, repetitions))
-                    .map(|planned| Gradient::Planned(Box::new(planned)))
+                let planned = match T::fixed(acoustic).filter(|_| budget.strategy == Choice::Inversion) {
+                    Some(program) => in_thread_pool(|| inverted(program, steps, arguments, &budget)),
+                    None => in_thread_pool(|| planned(acoustic, &shot, &budget, repetitions)),
+                };
+                planned.map(|planned| Gradient::Planned(Box::new(planned)))
             }
         }
     }
@@ -146,7 +152,7 @@ fn planned<'a, T: Scalar>(
         record_bytes: acoustic.options().records.bytes::<T>(layout),
     };
     let costs = time_parts(budget, timed, 0, misconfigured)?;
-    let plan = reversal::plan::<T>(budget, layout, acoustic.options().records, steps, costs)?;
+    let plan = reversal::plan::<T>(budget, acoustic.grid(), acoustic.options(), steps, costs)?;
     let mut workspace = Workspace::new(&shot, Scratch::default());
     workspace.reserve(&shot, plan.segment_steps);
     let mut memory = MemoryStore::new(move || State::new(layout));
@@ -160,7 +166,7 @@ fn planned<'a, T: Scalar>(
     let mut run = || {
         let shot = new_shot();
         let began = Instant::now();
-        let schedule = plan.schedule();
+        let schedule = plan.schedule().into_iter().flatten();
         let done = reverse(&shot, steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
         let (_, log) = done.map_err(|e| unwritable(chain(&e)))?;
         std::hint::black_box(shot.gradient_vp(&adjoint));
@@ -168,5 +174,42 @@ fn planned<'a, T: Scalar>(
     };
     run()?;
     let runs = (0..repetitions).map(|_| run()).collect::<Result<Vec<_>, Failure>>()?;
+    Ok(Planned { plan, runs })
+}
+
+/// By inversion, in the budget.
+fn inverted(acoustic: &Acoustic<f32>, steps: usize, arguments: &Bench, budget: &Reversal) -> Result<Planned, Failure> {
+    let fixed = Fixed::new(acoustic, Path::detect()).map_err(misconfigured)?;
+    let new_shot = |everywhere: bool| {
+        let shot = shot(acoustic, steps).with_misfit(functional);
+        FixedShot::new(&fixed, if everywhere { shot.everywhere() } else { shot })
+    };
+    let first = new_shot(true);
+    let (mut output, mut adjoint) = (first.shot().new_output(), first.shot().new_adjoint());
+    let record_bytes = acoustic.options().records.bytes::<f32>(acoustic.layout());
+    let timed = Timed { shot: &first, steps, output: output.clone(), adjoint: adjoint.clone(), record_bytes };
+    let costs = time_inversion(budget, timed, 0, misconfigured)?;
+    let plan = reversal::plan::<f32>(budget, acoustic.grid(), acoustic.options(), steps, costs)?;
+    let each = plan.segment_steps;
+    let mut workspace = InversionWorkspace::new(&first, each, Scratch::default());
+    let mut memory = MemoryStore::new(|| Residue::new(&fixed, each));
+    memory.reserve(plan.memory_slots);
+    let disk = (plan.disk_slots > 0)
+        .then(|| reversal::spill(&budget.scratch, "bench", 0, plan.disk_slots, workspace.residue()))
+        .transpose()
+        .map_err(|e| unwritable(chain(&e)))?;
+    let mut store = TieredStore::new(memory, disk.map(|disk| disk as Box<_>));
+    let mut run = || {
+        let shot = new_shot(arguments.everywhere);
+        let began = Instant::now();
+        let blocks = plan.blocks();
+        let done =
+            reverse_by_inversion(&shot, blocks, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+        let (_, log) = done.map_err(|e| unwritable(chain(&e)))?;
+        std::hint::black_box(shot.shot().gradient_vp(&adjoint));
+        Ok((began.elapsed().as_secs_f64(), log))
+    };
+    run()?;
+    let runs = (0..arguments.repetitions.max(1)).map(|_| run()).collect::<Result<Vec<_>, Failure>>()?;
     Ok(Planned { plan, runs })
 }

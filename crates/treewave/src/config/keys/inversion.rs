@@ -22,7 +22,7 @@ pub enum MisfitKind {
     L2,
 }
 
-/// How the wavefield history is visited backwards; never changes a result.
+/// How the wavefield history is visited backwards; never changes a result, but that inversion has an arithmetic of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reversal {
@@ -34,7 +34,7 @@ pub struct Reversal {
     pub disk: Bytes,
     /// Directory of the spill file; $NAME is replaced by the environment variable ($TMPDIR: or the system's directory).
     pub scratch: String,
-    /// Number of snapshots in memory, the initial state included, instead of `memory`; of all strategies but auto and store-all.
+    /// Number of snapshots in memory, the initial state included, instead of `memory`; of treeverse, revolve, two-level and bennett.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub snapshots: Option<usize>,
@@ -61,6 +61,7 @@ impl Strategy {
             Strategy::Revolve => Choice::Revolve,
             Strategy::TwoLevel => Choice::TwoLevel,
             Strategy::Bennett => Choice::Bennett,
+            Strategy::Inversion => Choice::Inversion,
         }
     }
 }
@@ -96,6 +97,8 @@ pub enum Strategy {
     TwoLevel,
     /// States are un-computed, never erased (Bennett 1989): more steps than any other, to compare with.
     Bennett,
+    /// No snapshots: the field is computed in fixed-point arithmetic, whose steps can be undone. Other last digits than by the others.
+    Inversion,
 }
 
 /// Costs that a reversal is planned with, in one unit of the user's choice.

@@ -125,6 +125,15 @@ pub(super) fn grids(typed: &FileConfig, report: &mut Report) {
 
 pub(super) fn physics(typed: &FileConfig, report: &mut Report) {
     let physics = &typed.physics;
+    if typed.reversal.strategy == keys::Strategy::Inversion {
+        let (key, advice) = ("reversal.strategy", "choose another strategy, or let strategy = \"auto\" choose");
+        if physics.equation == Equation::SeedPml {
+            let found = "inversion with equation = \"seed-pml\"";
+            report.rule(key, found, "an equation whose steps can be undone: \"acoustic\"", advice);
+        } else if physics.precision != Precision::F32 {
+            report.rule(key, "inversion with precision = \"f64\"", "precision = \"f32\"", advice);
+        }
+    }
     if physics.equation == Equation::SeedPml {
         if physics.space_order != 2 {
             let found = format!("space_order = {} with equation = \"seed-pml\"", physics.space_order);

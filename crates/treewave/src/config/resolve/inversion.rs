@@ -19,7 +19,7 @@ pub(super) fn reversal(typed: &mut FileConfig, around: &Surroundings, report: &m
         let advice = "set disk, e.g. \"50 GiB\", or use strategy = \"revolve\"";
         report.rule("reversal.disk", "0 with strategy = \"two-level\"", "disk space for its snapshots", advice);
     }
-    let counted = !matches!(reversal.strategy, Strategy::Auto | Strategy::StoreAll);
+    let counted = !matches!(reversal.strategy, Strategy::Auto | Strategy::StoreAll | Strategy::Inversion);
     if reversal.snapshots.is_some() && !counted && report.clean(&["reversal.strategy"]) {
         let found = "snapshots with a strategy that does not count them";
         let expected = "strategy = \"treeverse\", \"revolve\", \"two-level\" or \"bennett\"";

@@ -1,0 +1,582 @@
+//! A step, or a step back, plane by plane.
+//!
+//! The memory variables ψ of the axes x and y are needed in rows beside: forward they come first, back they go last.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::prelude::*;
+use treewave_kernels::MAX_RADIUS;
+use treewave_kernels::fixed::{Around, Bits, LIMIT, PsiRow, SMALL, StepRow, Values, ZetaRow};
+use treewave_kernels::layer::{RADIUS, radius_beside};
+use treewave_kernels::lines::LANES;
+
+use super::state::{NOWHERE, join, large_ones, part};
+use super::{Fixed, FixedState, Level, NO_DECAY, Residue};
+use crate::front::Extent;
+use crate::layout::Layout;
+use crate::points::Points;
+use crate::record::{PlaneMut, Record};
+use crate::tiles::Parallelism;
+
+/// What becomes of the codes of a step.
+pub(super) enum Codes<'a> {
+    /// The step is not to be undone.
+    Dropped,
+    /// They are written to a residue, as its step of this number.
+    Kept(&'a mut Residue, usize),
+    /// The step is undone with them.
+    Used(&'a Residue, usize),
+}
+
+/// The codes of a plane, or of a row.
+enum Part<'a> {
+    Dropped,
+    Kept(&'a mut [u8]),
+    Used(&'a [u8]),
+}
+
+impl Part<'_> {
+    /// Those of a row.
+    fn row(&mut self, row: usize, bytes: usize) -> Part<'_> {
+        let range = row * bytes..(row + 1) * bytes;
+        match self {
+            Part::Dropped => Part::Dropped,
+            Part::Kept(codes) => Part::Kept(&mut codes[range]),
+            Part::Used(codes) => Part::Used(&codes[range]),
+        }
+    }
+    /// Keeps the codes of a row, if they are kept.
+    fn keep(&mut self, bits: Bits, codes: &[i8]) {
+        if let Part::Kept(to) = self {
+            bits.pack(codes, to);
+        }
+    }
+    /// The codes of a row that is undone.
+    fn recall(&self, bits: Bits, codes: &mut [i8]) {
+        if let Part::Used(from) = self {
+            bits.unpack(from, codes);
+        }
+    }
+}
+
+/// The codes of a step, plane by plane: per axis those of ψ and of ζ.
+type Cut<'a> = [[Vec<Part<'a>>; 2]; 3];
+
+/// What stands in planes that have rows in the layer of an axis, for every plane of the grid.
+fn of_planes<X>(layout: &Layout, axis: usize, parts: impl IntoIterator<Item = X>) -> impl Iterator<Item = Option<X>> {
+    let mut parts = parts.into_iter();
+    let has = move |ix: usize| axis != 0 || layout.in_layer(0, ix).is_some();
+    (0..layout.n[0]).map(move |ix| if has(ix) { parts.next() } else { None })
+}
+
+/// A memory variable and its codes in a plane.
+struct Memory<'a> {
+    values: &'a mut [f64],
+    codes: Part<'a>,
+}
+
+/// A plane of a step.
+struct Plane<'a, 'r> {
+    ix: usize,
+    back: bool,
+    low: &'a mut [i32],
+    high: &'a mut [i8],
+    large: &'a mut [[u32; 2]],
+    record: Option<PlaneMut<'r, f32>>,
+    psi_z: Option<Memory<'a>>,
+    zeta: [Option<Memory<'a>>; 3],
+}
+
+/// Rows that a thread works with.
+struct Room {
+    extra: Vec<f32>,
+    record: Vec<f32>,
+    codes: Vec<i8>,
+    zeta: Vec<f64>,
+    /// ψ of an end of a row, with what borders it.
+    line: Vec<f64>,
+    wide: Wide,
+    /// A row of the next field.
+    next: Vec<i64>,
+    /// Twice a row and its increment.
+    sum: Vec<i32>,
+}
+
+/// Copies of a row of large values and of its neighbours along each axis.
+struct Wide {
+    rows: [Vec<i64>; 3],
+    /// Points of each.
+    n: usize,
+}
+
+impl Wide {
+    fn new() -> Self {
+        Wide { rows: [Vec::new(), Vec::new(), Vec::new()], n: 0 }
+    }
+
+    /// Takes over a part of a row of a field with its neighbours along an axis. Those beyond the radius, whose weights are 0, are 0.
+    fn gather(&mut self, field: &Level, layout: &Layout, axis: usize, [ix, iy]: [usize; 2], part: &Range<usize>) {
+        self.n = part.len();
+        let (n, radius, rows) = (self.n, layout.radius, &mut self.rows[axis]);
+        rows.clear();
+        if axis == 2 {
+            rows.resize(n + 2 * MAX_RADIUS, 0);
+            let from = layout.index([ix, iy, part.start]) - radius;
+            let to = &mut rows[MAX_RADIUS - radius..][..n + 2 * radius];
+            return field.read(field.is_large(layout, ix, iy), from, to);
+        }
+        rows.resize((2 * MAX_RADIUS + 1) * n, 0);
+        let (at, stride) = (layout.index([ix, iy, part.start]), layout.strides[axis]);
+        for k in 0..=2 * radius {
+            let mut cell = [ix, iy];
+            // Outside of the grid no row is large.
+            cell[axis] = (cell[axis] + k).checked_sub(radius).unwrap_or(usize::MAX);
+            let is_large = field.is_large(layout, cell[0], cell[1]);
+            let to = &mut rows[(MAX_RADIUS - radius + k) * n..][..n];
+            field.read(is_large, at + k * stride - radius * stride, to);
+        }
+    }
+
+    /// A row of a field with its neighbours along an axis: of whole values if it is busy.
+    fn around<'a>(
+        &'a mut self,
+        field: &'a Level,
+        layout: &Layout,
+        axis: usize,
+        cell: [usize; 2],
+        is_busy: bool,
+    ) -> Values<'a> {
+        if is_busy {
+            self.gather(field, layout, axis, cell, &(0..layout.row));
+            return Values::Wide(self.gathered(axis));
+        }
+        Values::Low(low_around(field, layout, axis, cell))
+    }
+
+    /// What was gathered along an axis.
+    fn gathered(&self, axis: usize) -> Around<'_, i64> {
+        let (at, stride) = if axis == 2 { (MAX_RADIUS, 1) } else { (MAX_RADIUS * self.n, self.n) };
+        Around { field: &self.rows[axis], at, stride }
+    }
+}
+
+/// The low bits of a row with its neighbours along an axis.
+fn low_around<'a>(field: &'a Level, layout: &Layout, axis: usize, [ix, iy]: [usize; 2]) -> Around<'a, i32> {
+    let stride = if axis == 2 { 1 } else { layout.strides[axis] };
+    Around { field: &field.low, at: layout.index([ix, iy, 0]), stride }
+}
+
+/// The values from some point on.
+fn from_point(values: Values, point: usize) -> Values {
+    match values {
+        Values::Low(around) => Values::Low(around.from(point)),
+        Values::Wide(around) => Values::Wide(around.from(point)),
+    }
+}
+
+/// Sources, and what is injected.
+pub(super) type Injected<'a> = (&'a Points<f32>, &'a [f32]);
+
+impl Fixed<'_> {
+    /// One step of a state, or, with codes that are used, one step back; whether a code was lost. `record` is what `m` is
+    /// multiplied with. Outside of `reached` the state is zero.
+    pub(super) fn step(
+        &self,
+        state: &mut FixedState,
+        codes: Codes,
+        record: Option<&mut Record<f32>>,
+        injected: Injected,
+        reached: &Extent,
+    ) -> bool {
+        let back = matches!(codes, Codes::Used(..));
+        let concerned = reached.grown(self.acoustic.reach, &self.acoustic.layout);
+        let [[psi_x, zeta_x], [psi_y, zeta_y], [psi_z, zeta_z]] = self.cut(codes);
+        let sides = [psi_x, psi_y];
+        let others = (psi_z, [zeta_x, zeta_y, zeta_z]);
+        if back {
+            std::mem::swap(&mut state.now, &mut state.before);
+            self.move_field(state, others, record, injected, &concerned, true);
+            self.move_psi(true, state, sides, &concerned);
+            return false;
+        }
+        let mut lost = self.move_psi(false, state, sides, &concerned);
+        lost |= self.move_field(state, others, record, injected, &concerned, false);
+        std::mem::swap(&mut state.now, &mut state.before);
+        lost
+    }
+
+    /// Cuts the codes of a step into planes.
+    fn cut<'a>(&self, codes: Codes<'a>) -> Cut<'a> {
+        let step = |axis: usize, number: usize| {
+            let bytes = self.sizes.planes(axis) * self.sizes.codes_per_plane(axis);
+            number * bytes..(number + 1) * bytes
+        };
+        let plane = |axis: usize| self.sizes.codes_per_plane(axis).max(1);
+        match codes {
+            Codes::Dropped => {
+                let dropped = |axis| (0..self.sizes.planes(axis)).map(|_| Part::Dropped).collect();
+                [0, 1, 2].map(|axis| [dropped(axis), dropped(axis)])
+            }
+            Codes::Kept(residue, number) => {
+                let mut axes = 0..3;
+                residue.codes.each_mut().map(|both| {
+                    let axis = axes.next().expect("three axes");
+                    both.each_mut()
+                        .map(|codes| codes[step(axis, number)].chunks_mut(plane(axis)).map(Part::Kept).collect())
+                })
+            }
+            Codes::Used(residue, number) => [0, 1, 2].map(|axis| {
+                residue.codes[axis]
+                    .each_ref()
+                    .map(|codes| codes[step(axis, number)].chunks(plane(axis)).map(Part::Used).collect())
+            }),
+        }
+    }
+
+    /// Does something with each, by the threads that there are.
+    fn for_each<X: Send, S>(
+        &self,
+        items: Vec<X>,
+        room: impl Fn() -> S + Sync + Send,
+        work: impl Fn(&mut S, X) + Sync + Send,
+    ) {
+        match self.acoustic.options.parallelism {
+            Parallelism::Serial => {
+                let mut room = room();
+                items.into_iter().for_each(|item| work(&mut room, item));
+            }
+            Parallelism::Threads => items.into_par_iter().for_each_init(room, work),
+        }
+    }
+
+    /// The memory ψ of the axes x and y, one step on or back.
+    fn move_psi(&self, back: bool, state: &mut FixedState, codes: [Vec<Part>; 2], concerned: &Extent) -> bool {
+        let layout = &self.acoustic.layout;
+        let lost = AtomicBool::new(false);
+        let FixedState { now, psi, .. } = state;
+        for (axis, codes) in codes.into_iter().enumerate().filter(|&(axis, _)| layout.layer(axis) > 0) {
+            let (row_len, bytes, layer) =
+                (self.sizes.row_len(axis), self.sizes.code_bytes(axis), &self.sizes.axes[axis]);
+            let values = psi[axis].chunks_mut(self.sizes.memory_per_plane(axis));
+            let planes = of_planes(layout, axis, values.zip(codes)).enumerate();
+            let planes = planes.filter(|(ix, _)| concerned.planes.contains(ix));
+            let planes: Vec<_> = planes.filter_map(|(ix, part)| Some((ix, part?))).collect();
+            let room = || (vec![0_i8; row_len], Wide::new());
+            self.for_each(planes, room, |(room, wide), (ix, (values, mut codes))| {
+                for iy in concerned.rows.clone() {
+                    let Some(place) = layout.in_layer(axis, [ix, iy][axis]) else { continue };
+                    let row = if axis == 0 { iy } else { place };
+                    let mut codes = codes.row(row, bytes);
+                    codes.recall(layer.bits, room);
+                    let psi = PsiRow {
+                        first: &self.first,
+                        decay: layer.coefficients.at(place..place + 1),
+                        psi: &mut values[row * row_len..][..row_len],
+                        codes: room,
+                    };
+                    let is_busy = !self.busy(now, [ix, iy]).is_empty();
+                    if self.kernels.psi(psi, wide.around(now, layout, axis, [ix, iy], is_busy), back, layer.bits) {
+                        lost.store(true, Ordering::Relaxed);
+                    }
+                    codes.keep(layer.bits, room);
+                }
+            });
+        }
+        lost.into_inner()
+    }
+
+    /// Everything else, one step on or back: of ψ of axis z and of all ζ, with their codes, and of the field.
+    fn move_field(
+        &self,
+        state: &mut FixedState,
+        (psi_codes, zeta_codes): (Vec<Part>, [Vec<Part>; 3]),
+        record: Option<&mut Record<f32>>,
+        injected: Injected,
+        concerned: &Extent,
+        back: bool,
+    ) -> bool {
+        let layout = &self.acoustic.layout;
+        let FixedState { now, before: next, psi: [psi_x, psi_y, psi_z], zeta: [zeta_x, zeta_y, zeta_z] } = state;
+        let memory = |axis: usize, values, codes| {
+            let values: &mut [f64] = values;
+            let planes = values.chunks_mut(self.sizes.memory_per_plane(axis).max(1));
+            of_planes(layout, axis, planes.zip(codes).map(|(values, codes)| Memory { values, codes }))
+        };
+        let [codes_x, codes_y, codes_z] = zeta_codes;
+        let [mut zeta_x, mut zeta_y] = [memory(0, zeta_x, codes_x), memory(1, zeta_y, codes_y)];
+        let [mut zeta_z, mut psi_z] = [memory(2, zeta_z, codes_z), memory(2, psi_z, psi_codes)];
+        let mut records = record.into_iter().flat_map(|record| record.planes_mut(layout.n[1]));
+        let mut planes = Vec::with_capacity(concerned.planes.len());
+        let stride = layout.strides[0];
+        let low = next.low[layout.before()..].chunks_mut(stride);
+        let high = next.high[layout.before()..].chunks_mut(stride);
+        let next = low.zip(high).zip(next.large.chunks_mut(layout.n[1]));
+        for (ix, ((low, high), large)) in next.enumerate() {
+            let zeta = [&mut zeta_x as &mut dyn Iterator<Item = _>, &mut zeta_y, &mut zeta_z];
+            let zeta = zeta.map(|planes| planes.next().flatten());
+            let (psi_z, mut record) = (psi_z.next().flatten(), records.next());
+            let rows = if concerned.planes.contains(&ix) { concerned.rows.clone() } else { 0..0 };
+            if let Some(record) = &mut record {
+                record.clear(0..rows.start);
+                record.clear(rows.end..layout.n[1]);
+            }
+            if !rows.is_empty() {
+                planes.push(Plane { ix, back, low, high, large, record, psi_z, zeta });
+            }
+        }
+        let lost = AtomicBool::new(false);
+        let row = layout.row;
+        let room = || Room {
+            extra: vec![0.0; row],
+            record: vec![0.0; row],
+            codes: vec![0; row.max(self.sizes.row_len(2))],
+            zeta: vec![0.0; row],
+            line: vec![0.0; row + 2 * RADIUS],
+            wide: Wide::new(),
+            next: vec![0; row],
+            sum: vec![0; row],
+        };
+        self.for_each(planes, room, |room, mut plane| {
+            for iy in concerned.rows.clone() {
+                room.extra.fill(0.0);
+                let busy = self.busy(now, [plane.ix, iy]);
+                let is_busy = !busy.is_empty();
+                let mut any = false;
+                for (axis, psi) in [&**psi_x, &**psi_y].into_iter().enumerate() {
+                    any |= self.side(axis, iy, (now, is_busy), psi, &mut plane, room);
+                }
+                any |= self.ends_of_row(iy, (now, is_busy), &mut plane, room);
+                any |= self.leapfrog(iy, (now, busy), &mut plane, injected, room);
+                if any {
+                    lost.store(true, Ordering::Relaxed);
+                }
+            }
+        });
+        lost.into_inner()
+    }
+
+    /// The part of a row whose stencils may reach large values, in whole vectors; empty if there is none.
+    fn busy(&self, field: &Level, [ix, iy]: [usize; 2]) -> Range<usize> {
+        let layout = &self.acoustic.layout;
+        let around = |i: usize| i.saturating_sub(layout.radius)..=i + layout.radius;
+        let along_x = around(ix).map(|ix| field.large(layout, ix, iy));
+        let along_y = around(iy).map(|iy| field.large(layout, ix, iy));
+        let all = along_x.chain(along_y).filter(|&part| part != NOWHERE);
+        let Some([begin, end]) = all.reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])]) else { return 0..0 };
+        let begin = (begin as usize).saturating_sub(layout.radius) / LANES * LANES;
+        begin..(end as usize + layout.radius).next_multiple_of(LANES).min(layout.row)
+    }
+
+    /// What the layer of axis x or y adds to a row; its ζ one step on or back.
+    fn side(
+        &self,
+        axis: usize,
+        iy: usize,
+        (now, is_busy): (&Level, bool),
+        psi: &[f64],
+        plane: &mut Plane,
+        room: &mut Room,
+    ) -> bool {
+        let layout = &self.acoustic.layout;
+        let (cell, reach) = ([plane.ix, iy][axis], radius_beside(layout.radius));
+        let is_near = |i: usize| layout.in_layer(axis, i).is_some();
+        let near = (cell.saturating_sub(reach)..=cell + reach).any(is_near);
+        if layout.layer(axis) == 0 || !near {
+            return false;
+        }
+        let (row_len, bytes, layer) = (self.sizes.row_len(axis), self.sizes.code_bytes(axis), &self.sizes.axes[axis]);
+        let row_of = |i: Option<usize>| {
+            let place = i.and_then(|i| layout.in_layer(axis, i));
+            place.map_or(&self.zeros[..], |place| {
+                let row = if axis == 0 { place * layout.n[1] + iy } else { plane.ix * layout.layer(1) + place };
+                &psi[row * row_len..][..row_len]
+            })
+        };
+        let psi = [
+            std::array::from_fn(|k| row_of(cell.checked_sub(k + 1))),
+            std::array::from_fn(|k| row_of(Some(cell + k + 1))),
+        ];
+        let place = layout.in_layer(axis, cell);
+        let mut codes = Part::Dropped;
+        let mut zeta = &mut room.zeta[..];
+        if let (Some(place), Some(memory)) = (place, &mut plane.zeta[axis]) {
+            let row = if axis == 0 { iy } else { place };
+            codes = memory.codes.row(row, bytes);
+            zeta = &mut memory.values[row * row_len..][..row_len];
+        } else {
+            // Only what ψ of cells nearby adds; there is no ζ.
+            zeta.fill(0.0);
+        }
+        codes.recall(layer.bits, &mut room.codes[..row_len]);
+        let row = ZetaRow {
+            second: &self.second,
+            first: &self.first,
+            decay: place.map_or(NO_DECAY, |place| layer.coefficients.at(place..place + 1)),
+            psi,
+            zeta,
+            codes: &mut room.codes[..row_len],
+            unit: layer.unit,
+            extra: &mut room.extra,
+        };
+        let field = room.wide.around(now, layout, axis, [plane.ix, iy], is_busy);
+        let lost = self.kernels.zeta(row, field, plane.back, layer.bits);
+        codes.keep(layer.bits, &room.codes[..row_len]);
+        lost
+    }
+
+    /// What the layer of axis z adds to a row; its ψ and ζ one step on or back.
+    fn ends_of_row(&self, iy: usize, (now, is_busy): (&Level, bool), plane: &mut Plane, room: &mut Room) -> bool {
+        let (Some(psi), Some(zeta)) = (&mut plane.psi_z, &mut plane.zeta[2]) else { return false };
+        let (row_len, bytes, layer) = (self.sizes.row_len(2), self.sizes.code_bytes(2), &self.sizes.axes[2]);
+        let (mut psi_codes, mut zeta_codes) = (psi.codes.row(iy, bytes), zeta.codes.row(iy, bytes));
+        let (psi, zeta) = (&mut psi.values[iy * row_len..][..row_len], &mut zeta.values[iy * row_len..][..row_len]);
+        let Room { codes, line, wide, extra, .. } = room;
+        let (codes, back) = (&mut codes[..row_len], plane.back);
+        let field = wide.around(now, &self.acoustic.layout, 2, [plane.ix, iy], is_busy);
+        let mut lost = false;
+        let mut move_psi = |psi: &mut [f64], codes: &mut [i8]| {
+            psi_codes.recall(layer.bits, codes);
+            for end in &self.sizes.ends {
+                let (part, decay) = (end.at..end.at + end.len(), end.coefficients.at(0..end.len()));
+                let (psi, codes) = (&mut psi[part.clone()], &mut codes[part]);
+                let row = PsiRow { first: &self.first, decay, psi, codes };
+                lost |= self.kernels.psi(row, from_point(field, end.begin), back, layer.bits);
+            }
+            psi_codes.keep(layer.bits, codes);
+        };
+        if !back {
+            move_psi(psi, codes);
+        }
+        zeta_codes.recall(layer.bits, codes);
+        let mut lost_zeta = false;
+        for end in &self.sizes.ends {
+            let part = end.at..end.at + end.len();
+            // ψ is zero beside the end.
+            let line = &mut line[..end.len() + 2 * RADIUS];
+            line.fill(0.0);
+            line[RADIUS..][..end.len()].copy_from_slice(&psi[part.clone()]);
+            let line = &*line;
+            let row = ZetaRow {
+                second: &self.second,
+                first: &self.first,
+                decay: end.coefficients.at(0..end.len()),
+                psi: [
+                    std::array::from_fn(|k| &line[RADIUS - 1 - k..][..end.len()]),
+                    std::array::from_fn(|k| &line[RADIUS + 1 + k..][..end.len()]),
+                ],
+                zeta: &mut zeta[part.clone()],
+                codes: &mut codes[part],
+                unit: layer.unit,
+                extra: &mut extra[end.begin..][..end.len()],
+            };
+            lost_zeta |= self.kernels.zeta(row, from_point(field, end.begin), back, layer.bits);
+        }
+        zeta_codes.keep(layer.bits, codes);
+        if back {
+            move_psi(psi, codes);
+        }
+        lost | lost_zeta
+    }
+
+    /// What a step needs besides the field for a part of the row whose first point stands at `at` in fields.
+    fn part_of_step<'a>(
+        &'a self,
+        at: usize,
+        part: &Range<usize>,
+        extra: &'a [f32],
+        record: &'a mut [f32],
+    ) -> StepRow<'a> {
+        let (m, extra) = (&self.acoustic.m[at..][part.clone()], &extra[part.clone()]);
+        StepRow { weights: &self.weights, scale: self.scale(), m, extra, record }
+    }
+
+    /// The field of a row one step on or back, with sources and the mirror image; whether a value is too large.
+    fn leapfrog(
+        &self,
+        iy: usize,
+        (now, busy): (&Level, Range<usize>),
+        plane: &mut Plane,
+        (sources, values): Injected,
+        room: &mut Room,
+    ) -> bool {
+        let (layout, acoustic, n) = (&self.acoustic.layout, self.acoustic, self.acoustic.layout.row);
+        let at = layout.index([plane.ix, iy, 0]);
+        // The row in its plane, with what stands before it.
+        let first = at - layout.before() - plane.ix * layout.strides[0] - layout.front;
+        let (low, high) = (&mut plane.low[first..][..layout.front + n], &mut plane.high[first..][..layout.front + n]);
+        let large = &mut plane.large[iy];
+        let (planes, rows) = (plane.ix..plane.ix + 1, iy..iy + 1);
+        let cells = sources.within(&planes, &rows);
+        let strengths = cells.map(|cell| (sources.cells()[cell][2], sources.spread(cell, values)));
+        let strengths: Vec<(usize, f32)> = strengths.collect();
+        let was_large = *large != NOWHERE;
+        let on_copy = !busy.is_empty() || was_large || !strengths.is_empty();
+        let wants_record = on_copy || plane.record.is_some();
+        let Room { extra, record, wide, next, sum, .. } = room;
+        let around = [0, 1, 2].map(|axis| low_around(now, layout, axis, [plane.ix, iy]));
+        fn kept_if(wanted: bool, record: &mut [f32]) -> &mut [f32] {
+            if wanted { record } else { &mut [] }
+        }
+        let mut lost = false;
+        if on_copy {
+            join(was_large, &low[layout.front..], &high[layout.front..], next);
+            for part in [0..busy.start, busy.end..n].into_iter().filter(|part| !part.is_empty()) {
+                // Twice the row, and its increment.
+                let sum = &mut sum[part.clone()];
+                sum.fill(0);
+                self.kernels.step(
+                    self.part_of_step(at, &part, extra, kept_if(wants_record, &mut record[part.clone()])),
+                    around.map(|around| around.from(part.start)),
+                    sum,
+                );
+                next[part].iter_mut().zip(sum).for_each(|(next, sum)| *next = i64::from(*sum) - *next);
+            }
+            if !busy.is_empty() {
+                (0..3).for_each(|axis| wide.gather(now, layout, axis, [plane.ix, iy], &busy));
+                let gathered = [0, 1, 2].map(|axis| wide.gathered(axis));
+                self.kernels.wide_step(
+                    self.part_of_step(at, &busy, extra, &mut record[busy.clone()]),
+                    gathered,
+                    &mut next[busy.clone()],
+                );
+            }
+            for (iz, strength) in strengths {
+                next[iz] +=
+                    (f64::from(acoustic.m[at + iz]) * f64::from(strength) / self.sizes.unit).round_ties_even() as i64;
+                record[iz] += strength;
+            }
+            let (place, largest) = large_ones(next);
+            lost = largest >= LIMIT.unsigned_abs();
+            *large = place;
+            if was_large || place != NOWHERE {
+                high.fill(0);
+            }
+            part(place != NOWHERE, next, &mut low[layout.front..], &mut high[layout.front..]);
+        } else {
+            if self.kernels.step(
+                self.part_of_step(at, &(0..n), extra, kept_if(wants_record, record)),
+                around,
+                &mut low[layout.front..],
+            ) >= SMALL
+            {
+                // They fit the low bits still.
+                join(false, &low[layout.front..], &[], next);
+                *large = large_ones(next).0;
+                part(true, next, &mut low[layout.front..], &mut high[layout.front..]);
+            }
+        }
+        if layout.free_surface {
+            for k in 1..=layout.radius {
+                let (mut value, below) = ([0], layout.front + k);
+                join(*large != NOWHERE, &low[below..], &high[below..], &mut value);
+                let above = layout.front - k..layout.front - k + 1;
+                part(*large != NOWHERE, &[-value[0]], &mut low[above.clone()], &mut high[above]);
+            }
+        }
+        if let Some(kept) = &mut plane.record {
+            kept.pack(iy, record);
+        }
+        lost
+    }
+}
