@@ -168,7 +168,7 @@ fn a_run_killed_at_any_kind_of_place_goes_on_to_the_same_bits() {
 }
 
 #[test]
-#[ignore = "some 20 minutes"]
+#[ignore = "some 2,000 kills: more than an hour"]
 fn a_run_killed_at_every_place_goes_on_to_the_same_bits() {
     let case = case();
     let reference = reference(&case);

@@ -15,9 +15,9 @@ pub(super) const NOWHERE: [u32; 2] = [0, 0];
 pub struct Level {
     /// The low 32 bits, with a halo.
     pub low: Field<i32>,
-    /// The high bits where a row is [large](Self::large), else 0.
+    /// The high bits where a row has large values, else 0.
     pub high: Field<i8>,
-    /// Where a row has values that need more than the low bits, or [`NOWHERE`]; `(ix, iy)`.
+    /// Where a row has values that need more than the low bits, the first cell and the one after the last, or zeros; `(ix, iy)`.
     pub large: Field<[u32; 2]>,
 }
 
