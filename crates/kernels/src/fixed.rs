@@ -30,8 +30,8 @@ use crate::table::Path;
 /// Weights of a radius: those of the neighbours at distance 1, 2, …
 pub type Weights<T> = [T; crate::MAX_RADIUS];
 
-/// Where values must stay below, in units. A source makes a quarter of it, and waves that have left it rarely a thirtieth, which
-/// is [`SMALL`].
+/// Where values must stay below, in units. A source makes about a quarter of it, and the waves that have left it mostly stay below
+/// [`SMALL`].
 pub const LIMIT: i64 = 1 << 33;
 
 /// Rows of values below have 32 bits, as have second differences of theirs, and what they become in a step.

@@ -102,11 +102,7 @@ where
         _ => shot.pull_back(0..steps, &records, &mut adjoint, &mut work),
     };
     let [advance, record, pull_back] = seconds_of_parts(steps, true, &mut run).map_err(failed)?;
-    let (write, read) = if reversal.disk_bytes > 0 {
-        disk_seconds(reversal, &mut residue, rank).map_err(|e| unwritable(chain(&e)))?
-    } else {
-        (0.0, 0.0)
-    };
+    let (write, read) = spill_seconds(reversal, &mut residue, rank)?;
     Ok(StepCosts { advance, record, pull_back, write, read })
 }
 
@@ -141,12 +137,20 @@ where
     let steps = timed_steps(reversal, timed.record_bytes);
     let [advance, record, pull_back] = step_seconds(timed, steps).map_err(failed)?;
     let mut state = shot.new_state();
-    let (write, read) = if reversal.disk_bytes >= state.bytes() as u64 {
-        disk_seconds(reversal, &mut state, rank).map_err(|e| unwritable(chain(&e)))?
-    } else {
-        (0.0, 0.0)
-    };
+    let (write, read) = spill_seconds(reversal, &mut state, rank)?;
     Ok(StepCosts { advance, record, pull_back, write, read })
+}
+
+/// Seconds of a write and of a read of a snapshot, if the disk may take one.
+fn spill_seconds<S: Snapshot + Send + 'static>(
+    reversal: &Reversal,
+    snapshot: &mut S,
+    rank: usize,
+) -> Result<(f64, f64), Failure> {
+    if reversal.disk_bytes < snapshot.bytes() as u64 {
+        return Ok((0.0, 0.0));
+    }
+    disk_seconds(reversal, snapshot, rank).map_err(|e| unwritable(chain(&e)))
 }
 
 /// Steps that are recorded in a row; their records fit the budget, for a run measures too.

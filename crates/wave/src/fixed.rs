@@ -9,6 +9,8 @@
 //! The magnitude of a field stays below 2³³ units. The unit is chosen such that the field of a source alone has some room to
 //! that, and a step that leaves the range is told.
 
+mod around;
+mod codes;
 mod shot;
 mod state;
 mod sweep;

@@ -1,5 +1,9 @@
 //! The adjoint is the transpose, the tangent the derivative, of the very program that runs.
 
+#[path = "common/noise.rs"]
+mod noise;
+
+use noise::noise;
 use treewave_autodiff::{Dual, Var, gradient};
 use treewave_core::{Grid, Real, Shot, Wavelet};
 use treewave_kernels::{Path, RowKernels, Simd};
@@ -17,19 +21,6 @@ struct Case {
     wavelet: Vec<f64>,
     steps: usize,
     steps_per_sample: usize,
-}
-
-/// Deterministic numbers in −1 … 1.
-fn noise(seed: u64, n: usize) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    (0..n)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-        })
-        .collect()
 }
 
 fn case(dims: usize, order: usize, top: Top) -> Case {

@@ -1,6 +1,10 @@
 //! Steps in fixed-point arithmetic are undone to the bit, give the gradient of any schedule to the bit, and compute the waves of
 //! floating-point arithmetic.
 
+#[path = "common/noise.rs"]
+mod noise;
+
+use noise::noise;
 use treewave_core::{Grid, Shot, Wavelet};
 use treewave_kernels::Path;
 use treewave_reversal::{
@@ -11,18 +15,6 @@ use treewave_wave::{
     Acoustic, AcousticOptions, AcousticShot, Boundary, Fixed, FixedLayout, FixedShot, Parallelism, RecordForm, Scalar,
     Scratch, Top, time::stable_dt_s,
 };
-
-/// Deterministic numbers in −1 … 1.
-fn noise(seed: u64, n: usize) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-    };
-    (0..n).map(|_| next()).collect()
-}
 
 struct Case {
     grid: Grid,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use treewave_reversal::{Evolution, Invertible};
 
-use super::sweep::Codes;
+use super::codes::Codes;
 use super::{Fixed, FixedState, Residue};
 use crate::acoustic::WaveError;
 use crate::front::all_zero;

@@ -6,62 +6,19 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
-use treewave_kernels::MAX_RADIUS;
-use treewave_kernels::fixed::{Around, Bits, LIMIT, PsiRow, SMALL, StepRow, Values, ZetaRow};
+use treewave_kernels::fixed::{LIMIT, PsiRow, SMALL, StepRow, ZetaRow};
 use treewave_kernels::layer::{RADIUS, radius_beside};
 use treewave_kernels::lines::LANES;
 
+use super::around::{Wide, from_point, low_around};
+use super::codes::{Codes, Part};
 use super::state::{NOWHERE, join, large_ones, part};
-use super::{Fixed, FixedState, Level, NO_DECAY, Residue};
+use super::{Fixed, FixedState, Level, NO_DECAY};
 use crate::front::Extent;
 use crate::layout::Layout;
 use crate::points::Points;
 use crate::record::{PlaneMut, Record};
 use crate::tiles::Parallelism;
-
-/// What becomes of the codes of a step.
-pub(super) enum Codes<'a> {
-    /// The step is not to be undone.
-    Dropped,
-    /// They are written to a residue, as its step of this number.
-    Kept(&'a mut Residue, usize),
-    /// The step is undone with them.
-    Used(&'a Residue, usize),
-}
-
-/// The codes of a plane, or of a row.
-enum Part<'a> {
-    Dropped,
-    Kept(&'a mut [u8]),
-    Used(&'a [u8]),
-}
-
-impl Part<'_> {
-    /// Those of a row.
-    fn row(&mut self, row: usize, bytes: usize) -> Part<'_> {
-        let range = row * bytes..(row + 1) * bytes;
-        match self {
-            Part::Dropped => Part::Dropped,
-            Part::Kept(codes) => Part::Kept(&mut codes[range]),
-            Part::Used(codes) => Part::Used(&codes[range]),
-        }
-    }
-    /// Keeps the codes of a row, if they are kept.
-    fn keep(&mut self, bits: Bits, codes: &[i8]) {
-        if let Part::Kept(to) = self {
-            bits.pack(codes, to);
-        }
-    }
-    /// The codes of a row that is undone.
-    fn recall(&self, bits: Bits, codes: &mut [i8]) {
-        if let Part::Used(from) = self {
-            bits.unpack(from, codes);
-        }
-    }
-}
-
-/// The codes of a step, plane by plane: per axis those of ψ and of ζ.
-type Cut<'a> = [[Vec<Part<'a>>; 2]; 3];
 
 /// What stands in planes that have rows in the layer of an axis, for every plane of the grid.
 fn of_planes<X>(layout: &Layout, axis: usize, parts: impl IntoIterator<Item = X>) -> impl Iterator<Item = Option<X>> {
@@ -103,78 +60,6 @@ struct Room {
     sum: Vec<i32>,
 }
 
-/// Copies of a row of large values and of its neighbours along each axis.
-struct Wide {
-    rows: [Vec<i64>; 3],
-    /// Points of each.
-    n: usize,
-}
-
-impl Wide {
-    fn new() -> Self {
-        Wide { rows: [Vec::new(), Vec::new(), Vec::new()], n: 0 }
-    }
-
-    /// Takes over a part of a row of a field with its neighbours along an axis. Those beyond the radius, whose weights are 0, are 0.
-    fn gather(&mut self, field: &Level, layout: &Layout, axis: usize, [ix, iy]: [usize; 2], part: &Range<usize>) {
-        self.n = part.len();
-        let (n, radius, rows) = (self.n, layout.radius, &mut self.rows[axis]);
-        rows.clear();
-        if axis == 2 {
-            rows.resize(n + 2 * MAX_RADIUS, 0);
-            let from = layout.index([ix, iy, part.start]) - radius;
-            let to = &mut rows[MAX_RADIUS - radius..][..n + 2 * radius];
-            return field.read(field.is_large(layout, ix, iy), from, to);
-        }
-        rows.resize((2 * MAX_RADIUS + 1) * n, 0);
-        let (at, stride) = (layout.index([ix, iy, part.start]), layout.strides[axis]);
-        for k in 0..=2 * radius {
-            let mut cell = [ix, iy];
-            // Outside of the grid no row is large.
-            cell[axis] = (cell[axis] + k).checked_sub(radius).unwrap_or(usize::MAX);
-            let is_large = field.is_large(layout, cell[0], cell[1]);
-            let to = &mut rows[(MAX_RADIUS - radius + k) * n..][..n];
-            field.read(is_large, at + k * stride - radius * stride, to);
-        }
-    }
-
-    /// A row of a field with its neighbours along an axis: of whole values if it is busy.
-    fn around<'a>(
-        &'a mut self,
-        field: &'a Level,
-        layout: &Layout,
-        axis: usize,
-        cell: [usize; 2],
-        is_busy: bool,
-    ) -> Values<'a> {
-        if is_busy {
-            self.gather(field, layout, axis, cell, &(0..layout.row));
-            return Values::Wide(self.gathered(axis));
-        }
-        Values::Low(low_around(field, layout, axis, cell))
-    }
-
-    /// What was gathered along an axis.
-    fn gathered(&self, axis: usize) -> Around<'_, i64> {
-        let (at, stride) = if axis == 2 { (MAX_RADIUS, 1) } else { (MAX_RADIUS * self.n, self.n) };
-        Around { field: &self.rows[axis], at, stride }
-    }
-}
-
-/// The low bits of a row with its neighbours along an axis.
-fn low_around<'a>(field: &'a Level, layout: &Layout, axis: usize, [ix, iy]: [usize; 2]) -> Around<'a, i32> {
-    let stride = if axis == 2 { 1 } else { layout.strides[axis] };
-    Around { field: &field.low, at: layout.index([ix, iy, 0]), stride }
-}
-
-/// The values from some point on.
-fn from_point(values: Values, point: usize) -> Values {
-    match values {
-        Values::Low(around) => Values::Low(around.from(point)),
-        Values::Wide(around) => Values::Wide(around.from(point)),
-    }
-}
-
 /// Sources, and what is injected.
 pub(super) type Injected<'a> = (&'a Points<f32>, &'a [f32]);
 
@@ -204,34 +89,6 @@ impl Fixed<'_> {
         lost |= self.move_field(state, others, record, injected, &concerned, false);
         std::mem::swap(&mut state.now, &mut state.before);
         lost
-    }
-
-    /// Cuts the codes of a step into planes.
-    fn cut<'a>(&self, codes: Codes<'a>) -> Cut<'a> {
-        let step = |axis: usize, number: usize| {
-            let bytes = self.sizes.planes(axis) * self.sizes.codes_per_plane(axis);
-            number * bytes..(number + 1) * bytes
-        };
-        let plane = |axis: usize| self.sizes.codes_per_plane(axis).max(1);
-        match codes {
-            Codes::Dropped => {
-                let dropped = |axis| (0..self.sizes.planes(axis)).map(|_| Part::Dropped).collect();
-                [0, 1, 2].map(|axis| [dropped(axis), dropped(axis)])
-            }
-            Codes::Kept(residue, number) => {
-                let mut axes = 0..3;
-                residue.codes.each_mut().map(|both| {
-                    let axis = axes.next().expect("three axes");
-                    both.each_mut()
-                        .map(|codes| codes[step(axis, number)].chunks_mut(plane(axis)).map(Part::Kept).collect())
-                })
-            }
-            Codes::Used(residue, number) => [0, 1, 2].map(|axis| {
-                residue.codes[axis]
-                    .each_ref()
-                    .map(|codes| codes[step(axis, number)].chunks(plane(axis)).map(Part::Used).collect())
-            }),
-        }
     }
 
     /// Does something with each, by the threads that there are.

@@ -1,5 +1,9 @@
 //! Set-ups and what the tests measure them with.
 
+#[path = "../common/noise.rs"]
+mod noise;
+
+pub use noise::noise;
 use serde_json::Value;
 use treewave_core::Real;
 use treewave_kernels::{Path, SeedKernels};
@@ -117,16 +121,4 @@ pub fn norm(values: &[f64]) -> f64 {
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// Deterministic numbers in −1 … 1.
-pub fn noise(seed: u64, n: usize) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-    };
-    (0..n).map(|_| next()).collect()
 }
