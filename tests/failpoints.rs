@@ -11,6 +11,7 @@ use std::process::{Command, Output};
 use common::{Case, Layout, PROGRAM, errors, has_ranks, layout, results, section};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
+use rayon::prelude::*;
 use treewave::failpoints::{PLACES, PLACES_OF_RANKS};
 
 /// Two iterations that spill, with a ledger after every shot.
@@ -31,8 +32,17 @@ ledger_every_s = 0
 
 const ONE: Layout = Layout { ranks: 1, threads: 1 };
 
+/// Runs at once: most of their time they wait, for MPI to start and to end.
+const AT_ONCE: usize = 4;
+
 fn case() -> Case {
     Case::new(&section(4, 1.2, REST))
+}
+
+/// What comes of each item, several at once, in folders of their own.
+fn side_by_side<I: Sync, R: Send>(items: &[I], what: impl Fn(&Case, &I) -> R + Sync) -> Vec<R> {
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(AT_ONCE).build().expect("threads can be started");
+    threads.install(|| items.par_iter().map_init(case, |case, item| what(case, item)).collect())
 }
 
 /// Runs the inversion with places where something happens.
@@ -159,16 +169,17 @@ fn a_run_killed_at_any_kind_of_place_goes_on_to_the_same_bits() {
             of_kind.entry(place).or_default().push((rank, number + 1));
         }
     }
-    let mut kills = Vec::new();
-    for (place, occurrences) in of_kind {
-        let (rank, number) = occurrences[random.random_range(0..occurrences.len())];
-        kills.push(kill(&case, layout, rank, number, &place, &reference));
-    }
-    assert_killed(&kills);
+    let chosen: Vec<_> = of_kind
+        .into_iter()
+        .map(|(place, occurrences)| (place, occurrences[random.random_range(0..occurrences.len())]))
+        .collect();
+    assert_killed(&side_by_side(&chosen, |case, (place, (rank, number))| {
+        kill(case, layout, *rank, *number, place, &reference)
+    }));
 }
 
 #[test]
-#[ignore = "some 2,000 kills: more than an hour"]
+#[ignore = "some 2,000 kills"]
 fn a_run_killed_at_every_place_goes_on_to_the_same_bits() {
     let case = case();
     let reference = reference(&case);
@@ -176,11 +187,13 @@ fn a_run_killed_at_every_place_goes_on_to_the_same_bits() {
     for layout in layouts() {
         let places = places(&case, layout);
         println!("{layout:?}: {:?} places", places.iter().map(Vec::len).collect::<Vec<_>>());
-        for (rank, places) in places.into_iter().enumerate() {
-            for (number, place) in places.into_iter().enumerate() {
-                kills.push(kill(&case, layout, rank, number + 1, &place, &reference));
-            }
-        }
+        let numbered = |(rank, places): (usize, Vec<String>)| {
+            places.into_iter().enumerate().map(move |(number, place)| (rank, number + 1, place))
+        };
+        let all: Vec<_> = places.into_iter().enumerate().flat_map(numbered).collect();
+        kills.extend(side_by_side(&all, |case, (rank, number, place)| {
+            kill(case, layout, *rank, *number, place, &reference)
+        }));
     }
     assert_killed(&kills);
 }
@@ -230,11 +243,14 @@ fn a_disk_that_is_full_at_any_write_costs_nothing_but_room() {
     println!("seed {seed}");
     let mut random = Pcg64::seed_from_u64(seed);
     let come_to = places(&case, ONE).concat();
-    for place in WRITES {
+    let later = WRITES.map(|place| {
         let count = come_to.iter().filter(|known| *known == place).count();
-        assert!(fill(&case, ONE, place, 0, &reference), "{place}: the full disk was not noticed");
-        fill(&case, *layouts().last().expect("there is one"), place, random.random_range(1..count.max(2)), &reference);
-    }
+        (place, random.random_range(1..count.max(2)))
+    });
+    side_by_side(&later, |case, &(place, after)| {
+        assert!(fill(case, ONE, place, 0, &reference), "{place}: the full disk was not noticed");
+        fill(case, *layouts().last().expect("there is one"), place, after, &reference);
+    });
 }
 
 #[test]
@@ -245,7 +261,9 @@ fn a_disk_that_is_full_at_every_write_costs_nothing_but_room() {
     let come_to = places(&case, ONE).concat();
     for place in WRITES {
         let count = come_to.iter().filter(|known| *known == place).count();
-        let failed = (0..count).filter(|&after| fill(&case, ONE, place, after, &reference)).count();
+        let all: Vec<usize> = (0..count).collect();
+        let failed = side_by_side(&all, |case, &after| fill(case, ONE, place, after, &reference));
+        let failed = failed.into_iter().filter(|failed| *failed).count();
         println!("{place}: {count} times, {failed} of them ended the run");
     }
 }
