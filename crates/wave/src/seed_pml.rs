@@ -25,9 +25,11 @@
 
 mod frame;
 mod program;
+mod rows;
 mod shot;
 mod state;
-mod sweep;
+mod steps;
+mod wavefront;
 
 pub use frame::Frame;
 pub use program::{SeedLayer, SeedPml, SeedPmlOptions};

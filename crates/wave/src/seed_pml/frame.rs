@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use treewave_core::Real;
 
+use super::rows::Rows;
+
 /// The part of a row that a kernel works on at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
@@ -99,10 +101,10 @@ impl Frame {
         }
     }
     /// A piece of row `i` of an array, with one element more at either end; zeros where nothing is stored.
-    pub(crate) fn with_ends<'a, T>(&self, array: &'a [T], i: usize, piece: Piece, zeros: &'a [T]) -> &'a [T] {
+    pub(super) fn with_ends<'a, T>(&self, array: Rows<'a, T>, i: usize, piece: Piece, zeros: &'a [T]) -> &'a [T] {
         let stored = (1..=self.n[0]).contains(&i).then(|| self.within(i, piece)).flatten();
         match stored {
-            Some(cells) => &array[self.starts[i] + cells.start - 1..self.starts[i] + cells.end + 1],
+            Some(cells) => &array.row(i)[cells.start - 1..cells.end + 1],
             None => &zeros[..self.range(piece).len() + 2],
         }
     }

@@ -2,16 +2,14 @@
 
 use treewave_core::Real;
 use treewave_kernels::SeedKernels;
-use treewave_kernels::seed_pml::{AdjointLayer, Cross, Damping, SeedConstants};
+use treewave_kernels::seed_pml::{Cross, Damping, SeedConstants};
 
 use super::SeedPmlError;
 use super::frame::{Frame, Piece};
+use super::rows::Rows;
 use super::state::{SeedRecord, SeedState};
-use super::sweep::{Part, sweep};
 use crate::tiles::Parallelism;
 
-/// Rows per block: what a block reads of a field of a thousand cells per row stays in the second-level cache.
-const BLOCK_ROWS: usize = 32;
 /// Rows begin a multiple of this many elements apart: one cache line of `f64`.
 const ALIGN: usize = 8;
 
@@ -163,6 +161,10 @@ impl<T: Real + Send + Sync> SeedPml<T> {
     pub fn index(&self, [i, k]: [usize; 2]) -> usize {
         i * self.stride + k
     }
+    /// Elements from one row of a field to the next.
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
     /// Cells without the ring along x and z.
     pub fn inside(&self) -> [usize; 2] {
         self.options.points.map(|points| points - 2)
@@ -203,125 +205,41 @@ impl<T: Real + Send + Sync> SeedPml<T> {
         (0..nx).flat_map(|i| field[i * self.stride..][..nz].iter().copied()).collect()
     }
 
-    /// One step without its source: `now` becomes `u⁺`, `before` becomes `u`, φ and ψ move on.
-    pub fn step(&self, state: &mut SeedState<T>, record: Option<&mut SeedRecord<T>>) {
-        let SeedState { now, before, phi, psi } = state;
-        let (curvature, slopes) = match record {
-            Some(SeedRecord { curvature, slopes: [x, z] }) => (Some(&mut curvature[..]), [Some(&mut x[..]), Some(z)]),
-            None => (None, [None, None]),
-        };
-        let parts = [Part::new(Some(before), &self.field_starts), Part::new(curvature, &self.cell_starts)];
-        self.sweep(parts, &|i, [next, record]| {
-            for piece in Piece::ALL {
-                self.step_piece(i, piece, next, now, phi, psi, record);
-            }
-        });
-        std::mem::swap(now, before);
-        let [slope_x, slope_z] = slopes.map(|slope| self.on_frame(slope));
-        let parts = [self.on_frame(Some(phi)), self.on_frame(Some(psi)), slope_x, slope_z];
-        self.sweep(parts, &|i, [phi, psi, slope_x, slope_z]| {
-            for piece in Piece::ALL {
-                let Some(within) = self.frame.within(i, piece) else { continue };
-                let (u, damping) = (self.cross(now, i, piece), self.damping_of(i, piece));
-                let slopes = if slope_x.is_empty() {
-                    [&mut slope_x[..], &mut slope_z[..]]
-                } else {
-                    [&mut slope_x[within.clone()], &mut slope_z[within.clone()]]
-                };
-                let m = self.row(&self.m, i, piece);
-                let (phi, psi) = (&mut phi[within.clone()], &mut psi[within]);
-                (self.kernels.memory)(&self.constants, damping, u, m, phi, psi, slopes);
-            }
-        });
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "one piece of all fields")]
-    #[inline]
-    fn step_piece(&self, i: usize, piece: Piece, next: &mut [T], now: &[T], phi: &[T], psi: &[T], record: &mut [T]) {
+    /// A row of a field with its neighbours, piece by piece.
+    pub(super) fn cross<'a>(&self, field: Rows<'a, T>, i: usize, piece: Piece) -> Cross<'a, T> {
         let cells = self.frame.range(piece);
-        if cells.is_empty() {
-            return;
+        Cross {
+            above: &field.row(i - 1)[cells.clone()],
+            own: &field.row(i)[cells.start - 1..cells.end + 1],
+            below: &field.row(i + 1)[cells],
         }
-        let record = if record.is_empty() { record } else { &mut record[cells.start - 1..cells.end - 1] };
-        let (u, m, next) = (self.cross(now, i, piece), self.row(&self.m, i, piece), &mut next[cells]);
-        if self.frame.within(i, piece).is_none() {
-            return (self.kernels.interior)(&self.constants, next, u, m, record);
-        }
-        let (phi, psi) = (self.across(phi, i, piece), self.frame.with_ends(psi, i, piece, &self.zeros));
-        (self.kernels.layer)(&self.constants, self.damping_of(i, piece), next, u, m, phi, psi, record);
-    }
-
-    /// One step of the adjoint back: `now` becomes `Q⁻`, `before` becomes `q`, `F` and `G` move on.
-    ///
-    /// `gradient`, per cell without the ring, receives the derivative with respect to the squared velocity times it.
-    pub fn step_back(&self, state: &mut SeedState<T>, record: &SeedRecord<T>, gradient: &mut [T]) {
-        let SeedState { now, before, phi: f, psi: g } = state;
-        self.sweep([Part::new(Some(now), &self.field_starts)], &|i, [q]| {
-            for piece in Piece::ALL {
-                if self.frame.within(i, piece).is_some() {
-                    let (f, g) = (self.across(f, i, piece), self.frame.with_ends(g, i, piece, &self.zeros));
-                    let (damping, m) = (self.damping_of(i, piece), self.row(&self.m, i, piece));
-                    (self.kernels.adjoint_memory)(&self.constants, damping, &mut q[self.frame.range(piece)], m, f, g);
-                }
-            }
-        });
-        let q: &[T] = now;
-        let parts = [
-            Part::new(Some(before), &self.field_starts),
-            self.on_frame(Some(f)),
-            self.on_frame(Some(g)),
-            Part::new(Some(gradient), &self.cell_starts),
-        ];
-        self.sweep(parts, &|i, [next, f, g, gradient]| {
-            for piece in Piece::ALL {
-                let cells = self.frame.range(piece);
-                if cells.is_empty() {
-                    continue;
-                }
-                let inside = cells.start - 1..cells.end - 1;
-                let curvature = &record.curvature[self.cell_starts[i]..][inside.clone()];
-                let (next, gradient) = (&mut next[cells], &mut gradient[inside]);
-                let q = self.cross(q, i, piece);
-                let Some(within) = self.frame.within(i, piece) else {
-                    let m = self.row(&self.m, i, piece);
-                    (self.kernels.adjoint_interior)(&self.constants, next, q, m, curvature, gradient);
-                    continue;
-                };
-                let slopes = record.slopes.each_ref().map(|s| &s[self.frame.starts()[i]..][within.clone()]);
-                let m = self.cross(&self.m, i, piece);
-                let (f, g) = (&mut f[within.clone()], &mut g[within]);
-                let row = AdjointLayer { next, q, m, f, g, record: curvature, slopes, gradient };
-                (self.kernels.adjoint_layer)(&self.constants, self.damping_of(i, piece), row);
-            }
-        });
-        std::mem::swap(now, before);
-    }
-
-    fn sweep<const K: usize>(&self, parts: [Part<'_, T>; K], body: &(impl Fn(usize, [&mut [T]; K]) + Sync)) {
-        sweep(self.options.parallelism, 1..self.options.points[0] - 1, BLOCK_ROWS, parts, body);
-    }
-    /// An array of the frame, to be written row by row.
-    fn on_frame<'a>(&'a self, array: Option<&'a mut [T]>) -> Part<'a, T> {
-        Part::new(array, self.frame.starts())
-    }
-    /// A piece of row `i` of a field.
-    fn row<'a>(&self, field: &'a [T], i: usize, piece: Piece) -> &'a [T] {
-        &field[i * self.stride..][self.frame.range(piece)]
-    }
-    /// The same with its neighbours.
-    fn cross<'a>(&self, field: &'a [T], i: usize, piece: Piece) -> Cross<'a, T> {
-        let cells = self.frame.range(piece);
-        let own = &field[i * self.stride..][cells.start - 1..cells.end + 1];
-        Cross { above: self.row(field, i - 1, piece), own, below: self.row(field, i + 1, piece) }
     }
     /// The pieces before and behind row `i` of an array of the frame.
-    fn across<'a>(&'a self, array: &'a [T], i: usize, piece: Piece) -> [&'a [T]; 2] {
+    pub(super) fn across<'a>(&'a self, array: Rows<'a, T>, i: usize, piece: Piece) -> [&'a [T]; 2] {
         [i - 1, i + 1].map(|i| {
             let row = self.frame.with_ends(array, i, piece, &self.zeros);
             &row[1..row.len() - 1]
         })
     }
-    fn damping_of(&self, i: usize, piece: Piece) -> Damping<'_, T> {
+    /// Row `i` of an array of the frame with one cell more at either end.
+    pub(super) fn along<'a>(&'a self, array: Rows<'a, T>, i: usize, piece: Piece) -> &'a [T] {
+        self.frame.with_ends(array, i, piece, &self.zeros)
+    }
+    pub(super) fn damping_of(&self, i: usize, piece: Piece) -> Damping<'_, T> {
         Damping { x: self.damping[0][i], z: &self.damping[1][self.frame.range(piece)] }
+    }
+    /// Squared velocities, row by row.
+    pub(super) fn m_rows(&self) -> Rows<'_, T> {
+        Rows::new(&self.m, &self.field_starts)
+    }
+    /// First elements of the rows of a field, of an array of the frame, and of one of the cells without the ring.
+    pub(super) fn starts(&self) -> [&[usize]; 3] {
+        [&self.field_starts, self.frame.starts(), &self.cell_starts]
+    }
+    pub(super) fn constants(&self) -> &SeedConstants<T> {
+        &self.constants
+    }
+    pub(super) fn kernels(&self) -> &SeedKernels<T> {
+        &self.kernels
     }
 }

@@ -8,7 +8,10 @@ use treewave_reversal::Evolution;
 
 use super::SeedPmlError;
 use super::program::SeedPml;
+use super::rows::Point;
 use super::state::{SeedRecord, SeedState};
+use super::steps::{BackExchange, Exchange};
+use super::wavefront::MAX_STEPS;
 use crate::shot::MisfitFunction;
 
 /// Steps between two looks for a blow-up.
@@ -16,9 +19,10 @@ const LOOK_EVERY: usize = 64;
 /// Magnitude, relative to what is injected in a step, that no stable run reaches.
 const BLOW_UP: f64 = 1e15;
 
-/// Recorded traces of one shot, `(time, trace)`: sample `n` is taken after step `n`, its source included.
+/// Recorded traces of one shot: sample `n` is taken after step `n`, its source included.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeedTraces<T> {
+    /// `(receiver, time)`, receivers in the order of the shot's list.
     samples: Vec<T>,
 }
 
@@ -29,7 +33,7 @@ pub struct SeedAdjoint<T> {
     /// `c²` times the derivative with respect to it, per cell without the ring.
     gradient: Vec<T>,
     wavelet: Vec<T>,
-    /// Derivative of the misfit with respect to every sample, `(time, trace)`.
+    /// Derivative of the misfit with respect to every sample, `(receiver, time)`, receivers in the order of the shot's list.
     residual: Vec<T>,
 }
 
@@ -58,8 +62,11 @@ pub fn squared_difference(traces: &[f64], target: &[f64], derivative: &mut [f64]
 /// sampled. The initial state is at rest.
 pub struct SeedPmlShot<'a, T> {
     program: &'a SeedPml<T>,
-    source: usize,
-    receivers: Vec<usize>,
+    source: Point,
+    /// Sorted by rows.
+    receivers: Vec<Point>,
+    /// The trace of each.
+    traces: Vec<usize>,
     wavelet: Vec<T>,
     steps: usize,
     misfit: Option<Box<MisfitFunction<'a>>>,
@@ -81,12 +88,17 @@ impl<'a, T: Real + Send + Sync> SeedPmlShot<'a, T> {
         let inside = program.inside();
         let place = |point: [usize; 2]| {
             let fits = (0..2).all(|axis| (1..=inside[axis]).contains(&point[axis]));
-            if fits { Ok(program.index(point)) } else { Err(SeedPmlError::Outside { point, inside }) }
+            let [row, column] = point;
+            if fits { Ok(Point { row, column }) } else { Err(SeedPmlError::Outside { point, inside }) }
         };
+        let receivers = receivers.iter().map(|&point| place(point)).collect::<Result<Vec<_>, _>>()?;
+        let mut traces: Vec<usize> = (0..receivers.len()).collect();
+        traces.sort_by_key(|&trace| receivers[trace].row);
         Ok(SeedPmlShot {
             program,
             source: place(source)?,
-            receivers: receivers.iter().map(|&point| place(point)).collect::<Result<_, _>>()?,
+            receivers: traces.iter().map(|&trace| receivers[trace]).collect(),
+            traces,
             wavelet: wavelet.to_vec(),
             steps,
             misfit: None,
@@ -119,8 +131,11 @@ impl<'a, T: Real + Send + Sync> SeedPmlShot<'a, T> {
     }
     /// Samples in the order `(trace, time)`.
     pub fn by_trace(&self, output: &SeedTraces<T>) -> Vec<T> {
-        let traces = self.receivers.len();
-        (0..traces).flat_map(|trace| output.samples.iter().skip(trace).step_by(traces).copied()).collect()
+        let mut samples = output.samples.clone();
+        for (&trace, from) in self.traces.iter().zip(output.samples.chunks(self.steps.max(1))) {
+            samples[trace * self.steps..][..self.steps].copy_from_slice(from);
+        }
+        samples
     }
 
     /// Models the shot from rest: traces `(trace, time)` with their derivatives, and the final state.
@@ -145,15 +160,26 @@ impl<'a, T: Real + Send + Sync> SeedPmlShot<'a, T> {
         mut output: Option<&mut SeedTraces<T>>,
     ) -> Result<(), SeedPmlError> {
         let dt2 = self.dt2();
-        for n in steps.clone() {
-            self.program.step(state, records.as_deref_mut().map(|records| &mut records[n - steps.start]));
-            state.now[self.source] += dt2 * self.wavelet[n];
-            if let Some(output) = output.as_deref_mut() {
-                let samples = &mut output.samples[n * self.receivers.len()..][..self.receivers.len()];
-                samples.iter_mut().zip(&self.receivers).for_each(|(sample, &place)| *sample = state.now[place]);
-            }
-            if (n + 1) % LOOK_EVERY == 0 || n + 1 == self.steps {
-                self.check(&state.now, n + 1)?;
+        let mut n = steps.start;
+        while n < steps.end {
+            let together = self.program.together((steps.end - n).min(LOOK_EVERY - n % LOOK_EVERY));
+            let mut injected = [T::ZERO; MAX_STEPS];
+            injected.iter_mut().zip(&self.wavelet[n..n + together]).for_each(|(to, &w)| *to = dt2 * w);
+            let records = match records.as_deref_mut() {
+                Some(records) => &mut records[n - steps.start..][..together],
+                None => &mut [],
+            };
+            let exchange = Exchange {
+                source: self.source,
+                injected: &injected[..together],
+                receivers: &self.receivers,
+                samples: output.as_deref_mut().map(|output| (&mut output.samples[..], n)),
+                each: self.steps,
+            };
+            self.program.advance(state, records, exchange);
+            n += together;
+            if n.is_multiple_of(LOOK_EVERY) || n == self.steps {
+                self.check(&state.now, n)?;
             }
         }
         Ok(())
@@ -178,9 +204,8 @@ impl<'a, T: Real + Send + Sync> SeedPmlShot<'a, T> {
     /// Sets the adjoint state to the derivative of a functional of the traces: `residual` is its derivative with respect
     /// to each sample, `(trace, time)`.
     pub fn start_adjoint(&self, residual: &[T], adjoint: &mut SeedAdjoint<T>) {
-        let traces = self.receivers.len();
-        for (i, sample) in adjoint.residual.iter_mut().enumerate() {
-            *sample = residual[i % traces * self.steps + i / traces];
+        for (&trace, to) in self.traces.iter().zip(adjoint.residual.chunks_mut(self.steps.max(1))) {
+            to.copy_from_slice(&residual[trace * self.steps..][..self.steps]);
         }
         adjoint.state.clear();
         adjoint.gradient.fill(T::ZERO);
@@ -199,13 +224,22 @@ impl<'a, T: Real + Send + Sync> SeedPmlShot<'a, T> {
 
     /// The adjoint loop over a range of steps, last first.
     pub fn run_back(&self, steps: Range<usize>, records: &[SeedRecord<T>], adjoint: &mut SeedAdjoint<T>) {
-        let (m, traces) = (self.program.m(), self.receivers.len());
-        for n in steps.clone().rev() {
-            for (&place, &residual) in self.receivers.iter().zip(&adjoint.residual[n * traces..][..traces]) {
-                adjoint.state.now[place] += m[place] * residual;
-            }
-            adjoint.wavelet[n] = self.dt2() * adjoint.state.now[self.source] / m[self.source];
-            self.program.step_back(&mut adjoint.state, &records[n - steps.start], &mut adjoint.gradient);
+        let dt2 = self.dt2();
+        let mut end = steps.end;
+        while end > steps.start {
+            let first = end - self.program.together(end - steps.start);
+            let exchange = BackExchange {
+                source: self.source,
+                injected: &mut adjoint.wavelet[first..end],
+                receivers: &self.receivers,
+                residual: &adjoint.residual,
+                each: self.steps,
+                first,
+            };
+            let records = &records[first - steps.start..end - steps.start];
+            self.program.pull_back(&mut adjoint.state, records, &mut adjoint.gradient, exchange);
+            adjoint.wavelet[first..end].iter_mut().for_each(|w| *w = dt2 * *w);
+            end = first;
         }
     }
 

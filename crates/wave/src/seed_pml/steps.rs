@@ -1,0 +1,290 @@
+//! Some steps of the field, and some steps back of its adjoint, in wavefronts.
+
+use std::ops::Range;
+
+use treewave_core::Real;
+use treewave_kernels::seed_pml::AdjointLayer;
+
+use super::frame::Piece;
+use super::program::SeedPml;
+use super::rows::{Part, Point, PointsPart, Rows, within};
+use super::state::{SeedRecord, SeedState};
+use super::wavefront::{MAX_STEPS, Phase, Slab, Tile, Wavefront};
+use crate::tiles::Parallelism;
+
+/// Bytes that tiles may take of the second-level cache.
+const CACHE: usize = 5 << 18;
+/// Arrays that they read and write: two fields, the velocity, and record or gradient.
+const ARRAYS: usize = 4;
+
+/// What comes into the field and is taken from it on the way.
+pub(super) struct Exchange<'a, T> {
+    pub(super) source: Point,
+    /// What is added there after each step.
+    pub(super) injected: &'a [T],
+    pub(super) receivers: &'a [Point],
+    /// Samples of the receivers, `(receiver, time)`, and number of the first step; or nothing.
+    pub(super) samples: Option<(&'a mut [T], usize)>,
+    /// Samples of a receiver.
+    pub(super) each: usize,
+}
+
+/// What goes into the adjoint field and is taken from it on the way.
+pub(super) struct BackExchange<'a, T> {
+    pub(super) source: Point,
+    /// Derivative with respect to what was added at the source in each of the steps, to write.
+    pub(super) injected: &'a mut [T],
+    pub(super) receivers: &'a [Point],
+    /// Derivative with respect to the samples of the receivers, `(receiver, time)`.
+    pub(super) residual: &'a [T],
+    /// Samples of a receiver, and number of the first step.
+    pub(super) each: usize,
+    pub(super) first: usize,
+}
+
+/// Rows of what steps work on.
+struct Forward<'a, T> {
+    /// The field, and the field one step before.
+    fields: [Part<'a, T>; 2],
+    phi: Part<'a, T>,
+    psi: Part<'a, T>,
+    /// Curvature and slopes of each step, or nothing.
+    records: [[Part<'a, T>; 3]; MAX_STEPS],
+    samples: PointsPart<'a, T>,
+}
+
+impl<T: Send + Sync> Slab for Forward<'_, T> {
+    fn split_off(&mut self, row: usize) -> Self {
+        Forward {
+            fields: self.fields.each_mut().map(|part| part.split_off(row)),
+            phi: self.phi.split_off(row),
+            psi: self.psi.split_off(row),
+            records: self.records.each_mut().map(|parts| parts.each_mut().map(|part| part.split_off(row))),
+            samples: self.samples.split_off(row),
+        }
+    }
+}
+
+/// Rows of what steps back work on.
+struct Backward<'a, T> {
+    /// `Q`, and `q` of the step behind.
+    fields: [Part<'a, T>; 2],
+    f: Part<'a, T>,
+    g: Part<'a, T>,
+    gradient: Part<'a, T>,
+    /// Derivative with respect to what was added at the source.
+    injected: PointsPart<'a, T>,
+}
+
+impl<T: Send + Sync> Slab for Backward<'_, T> {
+    fn split_off(&mut self, row: usize) -> Self {
+        Backward {
+            fields: self.fields.each_mut().map(|part| part.split_off(row)),
+            f: self.f.split_off(row),
+            g: self.g.split_off(row),
+            gradient: self.gradient.split_off(row),
+            injected: self.injected.split_off(row),
+        }
+    }
+}
+
+/// The field at a level, and the one that the level computes.
+fn now_and_next<'s, 'a, T>(fields: &'s mut [Part<'a, T>; 2], level: usize) -> (&'s mut Part<'a, T>, &'s mut Part<'a, T>) {
+    let [even, odd] = fields;
+    if level.is_multiple_of(2) { (even, odd) } else { (odd, even) }
+}
+
+impl<T: Real + Send + Sync> SeedPml<T> {
+    /// Steps that are computed together, of `left`.
+    pub(super) fn together(&self, left: usize) -> usize {
+        Wavefront::steps_in(CACHE, ARRAYS * self.stride() * size_of::<T>()).min(left)
+    }
+
+    fn wavefront(&self, levels: usize) -> Wavefront {
+        let threads = match self.options().parallelism {
+            Parallelism::Serial => 1,
+            Parallelism::Threads => rayon::current_num_threads(),
+        };
+        Wavefront::new(self.inside()[0], levels, threads)
+    }
+
+    /// Some steps, as many as are injected: `now` becomes the field behind them, `before` the one before that, φ and ψ move on.
+    ///
+    /// `records` has one for each step, or is empty.
+    pub(super) fn advance(&self, state: &mut SeedState<T>, records: &mut [SeedRecord<T>], exchange: Exchange<T>) {
+        let Exchange { source, injected, receivers, mut samples, each } = exchange;
+        let steps = injected.len();
+        let waves = self.wavefront(steps + 1);
+        let first = samples.as_ref().map_or(0, |(_, first)| *first);
+        for phase in [Phase::Chunks, Phase::Borders] {
+            let samples = samples.as_mut().map(|(samples, _)| &mut samples[..]);
+            let slab = self.forward(state, records, PointsPart::new(receivers, samples, each));
+            waves.visit(phase, slab, &|slab: &mut Forward<T>, tile: &Tile| {
+                if let Some(done) = tile.level.checked_sub(1) {
+                    tile.far.clone().for_each(|i| self.memory_row(slab, i, done));
+                    let (now, _) = now_and_next(&mut slab.fields, tile.level);
+                    if tile.near.contains(&source.row) {
+                        now.row(source.row)[source.column] += injected[done];
+                    }
+                    let now = now.rows();
+                    slab.samples.set(&tile.near, first + done, |point| now.row(point.row)[point.column]);
+                }
+                if tile.level < steps {
+                    tile.rows.clone().for_each(|i| self.field_row(slab, i, tile.level));
+                }
+            });
+        }
+        if steps % 2 == 1 {
+            std::mem::swap(&mut state.now, &mut state.before);
+        }
+    }
+
+    /// All rows of what steps work on.
+    fn forward<'a>(
+        &'a self,
+        state: &'a mut SeedState<T>,
+        records: &'a mut [SeedRecord<T>],
+        samples: PointsPart<'a, T>,
+    ) -> Forward<'a, T> {
+        let [field, frame, cells] = self.starts();
+        let mut records = records.iter_mut();
+        Forward {
+            fields: [&mut state.now, &mut state.before].map(|array| Part::new(Some(array), field)),
+            phi: Part::new(Some(&mut state.phi), frame),
+            psi: Part::new(Some(&mut state.psi), frame),
+            records: std::array::from_fn(|_| match records.next() {
+                Some(SeedRecord { curvature, slopes: [x, z] }) => {
+                    [Part::new(Some(curvature), cells), Part::new(Some(x), frame), Part::new(Some(z), frame)]
+                }
+                None => [cells, frame, frame].map(|starts| Part::new(None, starts)),
+            }),
+            samples,
+        }
+    }
+
+    /// A row of the new field, without its source.
+    fn field_row(&self, slab: &mut Forward<T>, i: usize, level: usize) {
+        let (now, next) = now_and_next(&mut slab.fields, level);
+        let (now, next, m) = (now.rows(), next.row(i), self.m_rows().row(i));
+        let record = slab.records[level][0].row(i);
+        for piece in Piece::ALL {
+            let cells = self.frame().range(piece);
+            if cells.is_empty() {
+                continue;
+            }
+            let record = if record.is_empty() { &mut [] } else { &mut record[cells.start - 1..cells.end - 1] };
+            let (u, m, next) = (self.cross(now, i, piece), &m[cells.clone()], &mut next[cells]);
+            if self.frame().within(i, piece).is_none() {
+                (self.kernels().interior)(self.constants(), next, u, m, record);
+                continue;
+            }
+            let (phi, psi) = (self.across(slab.phi.rows(), i, piece), self.along(slab.psi.rows(), i, piece));
+            (self.kernels().layer)(self.constants(), self.damping_of(i, piece), next, u, m, phi, psi, record);
+        }
+    }
+
+    /// A row of the auxiliary fields from the new field of a step, without its source.
+    fn memory_row(&self, slab: &mut Forward<T>, i: usize, step: usize) {
+        let (_, new) = now_and_next(&mut slab.fields, step);
+        let (new, m) = (new.rows(), self.m_rows().row(i));
+        let [_, slope_x, slope_z] = &mut slab.records[step];
+        let recorded = !slope_x.is_nothing();
+        let (phi, psi, slope_x, slope_z) = (slab.phi.row(i), slab.psi.row(i), slope_x.row(i), slope_z.row(i));
+        for piece in Piece::ALL {
+            let Some(within) = self.frame().within(i, piece) else { continue };
+            let slopes = if recorded {
+                [&mut slope_x[within.clone()], &mut slope_z[within.clone()]]
+            } else {
+                [&mut [][..], &mut []]
+            };
+            let (u, m) = (self.cross(new, i, piece), &m[self.frame().range(piece)]);
+            let (phi, psi) = (&mut phi[within.clone()], &mut psi[within]);
+            (self.kernels().memory)(self.constants(), self.damping_of(i, piece), u, m, phi, psi, slopes);
+        }
+    }
+
+    /// Some steps of the adjoint back, one per record, the last first: `now` becomes `Q⁻` of the first, `before` its `q`, `F`
+    /// and `G` move on.
+    ///
+    /// `gradient`, per cell without the ring, receives the derivative with respect to the squared velocity times it.
+    pub(super) fn pull_back(
+        &self,
+        state: &mut SeedState<T>,
+        records: &[SeedRecord<T>],
+        gradient: &mut [T],
+        exchange: BackExchange<T>,
+    ) {
+        let BackExchange { source, injected, receivers, residual, each, first } = exchange;
+        let steps = records.len();
+        let waves = self.wavefront(steps);
+        let (m, [field, frame, cells]) = (self.m_rows(), self.starts());
+        for phase in [Phase::Chunks, Phase::Borders] {
+            let slab = Backward {
+                fields: [&mut state.now, &mut state.before].map(|array| Part::new(Some(array), field)),
+                f: Part::new(Some(&mut state.phi), frame),
+                g: Part::new(Some(&mut state.psi), frame),
+                gradient: Part::new(Some(gradient), cells),
+                injected: PointsPart::new(std::slice::from_ref(&source), Some(injected), steps),
+            };
+            waves.visit(phase, slab, &|slab: &mut Backward<T>, tile: &Tile| {
+                let step = steps - 1 - tile.level;
+                let (q, _) = now_and_next(&mut slab.fields, tile.level);
+                for r in within(receivers, &tile.near) {
+                    let Point { row, column } = receivers[r];
+                    q.row(row)[column] += m.row(row)[column] * residual[r * each + first + step];
+                }
+                let field = q.rows();
+                slab.injected.set(&tile.near, step, |Point { row, column }| field.row(row)[column] / m.row(row)[column]);
+                tile.near.clone().for_each(|i| self.adjoint_memory_row(slab, i, tile.level));
+                tile.rows.clone().for_each(|i| self.adjoint_row(slab, i, tile.level, &records[step]));
+            });
+        }
+        if steps % 2 == 1 {
+            std::mem::swap(&mut state.now, &mut state.before);
+        }
+    }
+
+    /// A row of `q` from `Q`, in the layer.
+    fn adjoint_memory_row(&self, slab: &mut Backward<T>, i: usize, level: usize) {
+        let (q, _) = now_and_next(&mut slab.fields, level);
+        let (q, m) = (q.row(i), self.m_rows().row(i));
+        for piece in Piece::ALL {
+            if self.frame().within(i, piece).is_some() {
+                let cells: Range<usize> = self.frame().range(piece);
+                let (f, g) = (self.across(slab.f.rows(), i, piece), self.along(slab.g.rows(), i, piece));
+                let (damping, m) = (self.damping_of(i, piece), &m[cells.clone()]);
+                (self.kernels().adjoint_memory)(self.constants(), damping, &mut q[cells], m, f, g);
+            }
+        }
+    }
+
+    /// A row of `Q⁻`, `F⁻`, `G⁻` and the gradient.
+    fn adjoint_row(&self, slab: &mut Backward<T>, i: usize, level: usize, record: &SeedRecord<T>) {
+        let [_, frame, cells] = self.starts();
+        let curvature = Rows::new(&record.curvature, cells).row(i);
+        let slopes = record.slopes.each_ref().map(|slope| Rows::new(slope, frame).row(i));
+        let (q, next) = now_and_next(&mut slab.fields, level);
+        let (q, next, gradient) = (q.rows(), next.row(i), slab.gradient.row(i));
+        let (f, g, all_m) = (slab.f.row(i), slab.g.row(i), self.m_rows());
+        for piece in Piece::ALL {
+            let cells = self.frame().range(piece);
+            if cells.is_empty() {
+                continue;
+            }
+            let inside = cells.start - 1..cells.end - 1;
+            let curvature = &curvature[inside.clone()];
+            let (next, gradient) = (&mut next[cells.clone()], &mut gradient[inside]);
+            let q = self.cross(q, i, piece);
+            let Some(within) = self.frame().within(i, piece) else {
+                let m = &all_m.row(i)[cells];
+                (self.kernels().adjoint_interior)(self.constants(), next, q, m, curvature, gradient);
+                continue;
+            };
+            let slopes = slopes.map(|slope| &slope[within.clone()]);
+            let m = self.cross(all_m, i, piece);
+            let (f, g) = (&mut f[within.clone()], &mut g[within]);
+            let row = AdjointLayer { next, q, m, f, g, record: curvature, slopes, gradient };
+            (self.kernels().adjoint_layer)(self.constants(), self.damping_of(i, piece), row);
+        }
+    }
+}
