@@ -57,7 +57,8 @@ fn main() {
     let start = program(|_| 1.0);
     let truth = program(|k| [0.5, 0.75, 1.0][k / (CELLS / 3 + 1)]);
     let target = in_thread_pool(|| shot(&truth, &wavelet, steps).simulate()).expect("a stable run").0;
-    let shot = shot(&start, &wavelet, steps).with_misfit(|traces, derivative| squared_difference(traces, &target, derivative));
+    let shot =
+        shot(&start, &wavelet, steps).with_misfit(|traces, derivative| squared_difference(traces, &target, derivative));
     in_thread_pool(|| {
         let threads = rayon::current_num_threads();
         println!("{CELLS} × {CELLS} cells, f64, {steps} steps, {threads} threads\n");
@@ -129,7 +130,9 @@ fn time_steps(shot: &SeedPmlShot<f64>, threads: usize) -> StepCosts {
     };
     let [many, one] = [MANY, 1].map(|at_once| [0, 1, 2].map(|part| median(part, at_once)));
     let ms = |seconds: f64| 1e3 * seconds;
-    println!("| one step, ms | here, {threads} threads, one by one | many in a row | paper, one CPU thread |\n|---|---|---|---|");
+    println!(
+        "| one step, ms | here, {threads} threads, one by one | many in a row | paper, one CPU thread |\n|---|---|---|---|"
+    );
     println!("| forward | {:.3} | {:.3} | {:.1} |", ms(one[0]), ms(many[0]), CPU_MS[0]);
     println!(
         "| gradient, with its forward step | {:.3} | {:.3} | {:.1}; in Treeverse {:.1} |\n",
@@ -150,7 +153,9 @@ fn tables(shot: &SeedPmlShot<f64>, program: &SeedPml<f64>, costs: StepCosts, ful
         assert_eq!(*bits.get_or_insert(found), found, "another gradient");
         (seconds, log)
     };
-    println!("| Treeverse, δ | peak states | steps | s | paper, V100 | ratio | revolve with records in the same memory |");
+    println!(
+        "| Treeverse, δ | peak states | steps | s | paper, V100 | ratio | revolve with records in the same memory |"
+    );
     println!("|---|---|---|---|---|---|---|");
     for &(delta, peak, evaluations, published_s) in TREEVERSE.iter().filter(|row| full || [5, 20].contains(&row.0)) {
         let strategy = Strategy::Treeverse { snapshots: delta };
@@ -160,7 +165,11 @@ fn tables(shot: &SeedPmlShot<f64>, program: &SeedPml<f64>, costs: StepCosts, ful
             assert_eq!((log.counts.peak_snapshots, done), (peak, evaluations), "Treeverse {delta}");
         }
         let memory_bytes = log.counts.peak_snapshots * state_bytes;
-        let request = PlanRequest { costs, choice: Choice::Revolve, ..PlanRequest::new(steps, state_bytes, record_bytes, memory_bytes) };
+        let request = PlanRequest {
+            costs,
+            choice: Choice::Revolve,
+            ..PlanRequest::new(steps, state_bytes, record_bytes, memory_bytes)
+        };
         let plan = ReversalPlan::new(&request).expect("a plan");
         let (best, _) = timed(plan.schedule().expect("a schedule"), plan.segment_steps);
         println!(
@@ -169,7 +178,9 @@ fn tables(shot: &SeedPmlShot<f64>, program: &SeedPml<f64>, costs: StepCosts, ful
             beside(seconds, published_s, full)
         );
     }
-    println!("\n| Bennett, k | peak states | steps there | of all | s | paper, V100 | ratio |\n|---|---|---|---|---|---|---|");
+    println!(
+        "\n| Bennett, k | peak states | steps there | of all | s | paper, V100 | ratio |\n|---|---|---|---|---|---|---|"
+    );
     for &(blocks, peak, evaluations, published_s) in BENNETT.iter().filter(|row| full || [10, 40].contains(&row.0)) {
         let (seconds, log) = timed(Strategy::Bennett { blocks }.schedule(steps).expect("a schedule"), 1);
         let there = treewave_reversal::game::bennett_counts(steps, blocks, false);
@@ -199,7 +210,8 @@ fn gradient(shot: &SeedPmlShot<f64>, program: &SeedPml<f64>, schedule: Schedule,
     workspace.reserve(shot, segment);
     let (mut output, mut adjoint) = (shot.new_output(), shot.new_adjoint());
     let began = Instant::now();
-    let run = reverse(shot, shot.steps(), schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+    let run =
+        reverse(shot, shot.steps(), schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false);
     let (misfit, log) = run.expect("a legal schedule");
     let seconds = began.elapsed().as_secs_f64();
     let bits = [vec![misfit], shot.gradient_c2(&adjoint)].concat().into_iter().map(f64::to_bits);

@@ -237,7 +237,7 @@ fn tape_duals_and_the_adjoint_by_hand_agree() {
         &mut workspace,
         &mut output,
         &mut adjoint,
-        &|| false,
+        &mut || false,
     )
     .expect("a legal schedule");
     let taped = Taped { program: Observed, start: hand.start.to_vec(), parameters: hand.parameters.to_vec() };

@@ -253,9 +253,8 @@ impl<P: Program> Taped<P> {
         let mut store = TieredStore::new(memory(), Some(Box::new(memory())));
         let mut workspace = Workspace::new(self, Tracer::default());
         let (mut observed, mut adjoint) = (0.0, Adjoint::default());
-        let go_on = || false;
         let (objective, log) =
-            reverse(self, steps, schedule, &mut store, &mut workspace, &mut observed, &mut adjoint, &go_on)?;
+            reverse(self, steps, schedule, &mut store, &mut workspace, &mut observed, &mut adjoint, &mut || false)?;
         let usage = workspace.work_mut().usage;
         Ok(TapedGradient { objective, start: adjoint.state, parameters: adjoint.parameters, log, usage })
     }

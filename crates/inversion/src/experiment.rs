@@ -4,8 +4,8 @@ use thiserror::Error;
 use treewave_cluster::{Cluster, Failure};
 use treewave_core::{Grid, Observer, ShotData, StopFlag, Survey};
 use treewave_reversal::{
-    InversionWorkspace, Log, MemoryStore, ReversalPlan, SnapshotStore, StoreError, Strategy, TieredStore, Workspace,
-    reverse, reverse_by_inversion,
+    InversionWorkspace, Log, MemoryStore, ReversalPlan, Snapshot, SnapshotStore, StoreError, Strategy, TieredStore,
+    Workspace, reverse, reverse_by_inversion,
 };
 use treewave_wave::{
     Acoustic, AcousticOptions, AcousticShot, Adjoint, Crew, Fixed, FixedShot, Path, Residue, Scalar, Scratch, State,
@@ -14,9 +14,9 @@ use treewave_wave::{
 
 use crate::ledger::Ledger;
 use crate::misfit::Misfit;
+use crate::part::ShotWatch;
 use crate::shots::{
-    BadShots, DATA_CODE, ENVIRONMENT_CODE, GradientWork, NUMERICAL_CODE, ShotLoop, Summand, TraceSink,
-    reversal_failure, shot_failure,
+    BadShots, DATA_CODE, ENVIRONMENT_CODE, GradientWork, NUMERICAL_CODE, ShotLoop, Summand, TraceSink, shot_failure,
 };
 
 /// Makes the store of spilled snapshots of a rank: room for so many like the given one.
@@ -192,6 +192,12 @@ impl<T: Scalar> Experiment<'_, T> {
         self.shot_loop().simulate(&model, sink)
     }
 
+    /// Watches over the reversal of a shot.
+    fn watch<'b>(&'b self, shot: usize, inverse: &Inverse<'b>, adjoint: &mut impl Snapshot) -> ShotWatch<'b> {
+        let steps = (self.survey.samples - 1) * self.steps_per_sample;
+        ShotWatch::begin(shot, steps, self.stop, inverse.ledger, adjoint, self.observer)
+    }
+
     /// The loop over its shots.
     pub fn shot_loop(&self) -> ShotLoop<'_> {
         let &Experiment { survey, shots, cluster, stop, observer, .. } = self;
@@ -306,24 +312,26 @@ impl<'a, T: Scalar> ShotRunner<'a, T> {
         let misfit = move |predicted: &[f64], derivative: &mut [f64]| {
             misfit.evaluate(predicted, &observed, record_s, derivative)
         };
-        let stop = || experiment.stop.requested();
         match self {
             ShotRunner::Scheduled { workspace, store, adjoint } => {
                 let own = experiment.shot(acoustic, shot).with_misfit(misfit);
                 let mut output = own.new_output();
                 own.fit(adjoint);
-                let schedule = inverse.plan.schedule().into_iter().flatten();
-                let done = reverse(&own, own.steps(), schedule, store, workspace, &mut output, adjoint, &stop);
-                let (misfit, log) = done.map_err(|error| reversal_failure(shot, error))?;
+                let mut watch = experiment.watch(shot, inverse, adjoint);
+                let steps = watch.steps(own.steps());
+                let schedule = inverse.plan.schedule_of(steps).into_iter().flatten();
+                let done = reverse(&own, steps, schedule, store, workspace, &mut output, adjoint, &mut watch);
+                let (misfit, log) = done.map_err(|error| watch.failed(error))?;
                 Ok(ShotGradient::new(misfit, log, &own, adjoint))
             }
             ShotRunner::Inverted { fixed, workspace, store, adjoint } => {
                 let own = FixedShot::new(fixed, experiment.shot(fixed.acoustic(), shot).with_misfit(misfit));
                 let mut output = own.shot().new_output();
                 own.shot().fit(adjoint);
-                let blocks = inverse.plan.blocks();
-                let done = reverse_by_inversion(&own, blocks, store, workspace, &mut output, adjoint, &stop);
-                let (misfit, log) = done.map_err(|error| reversal_failure(shot, error))?;
+                let mut watch = experiment.watch(shot, inverse, adjoint);
+                let blocks = inverse.plan.blocks_of(watch.steps(own.shot().steps()));
+                let done = reverse_by_inversion(&own, blocks, store, workspace, &mut output, adjoint, &mut watch);
+                let (misfit, log) = done.map_err(|error| watch.failed(error))?;
                 Ok(ShotGradient::new(misfit, log, own.shot(), adjoint))
             }
         }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use fail::fail_point;
 use treewave_cluster::Failure;
 use treewave_core::{ReproducibleSum, SumError};
+use treewave_reversal::Turned;
 
 /// A sum over some of the shots of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,10 +83,20 @@ pub trait Ledger: Sync {
 
     /// The least time between two saves of a rank; 0 saves after every shot.
     fn every(&self) -> Duration;
+
+    /// Reads what any rank has kept of a shot under way into the parts of an adjoint state: how far it had come; nothing if there
+    /// is nothing that fits.
+    fn load_part(&self, shot: usize, adjoint: &mut [&mut [u8]]) -> Option<Turned>;
+
+    /// Keeps how far a shot under way has come, instead of what was kept of it before, until a sum is saved that it is in.
+    ///
+    /// # Errors
+    /// The place cannot be written; what was kept before is still there.
+    fn save_part(&self, shot: usize, turned: Turned, adjoint: &[&[u8]]) -> Result<(), Failure>;
 }
 
 /// Saves take at most one part in this many of the time.
-const COSTS: u32 = 20;
+pub(crate) const COSTS: u32 = 20;
 
 /// The sum of this rank under way.
 pub(crate) struct Keeper<'a> {

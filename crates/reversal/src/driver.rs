@@ -1,6 +1,7 @@
 //! Carries out a schedule on an evolution.
 
 mod log;
+mod watch;
 
 use crate::action::{Action, Slot, Tier};
 use crate::evolution::Evolution;
@@ -13,6 +14,7 @@ use std::time::Instant;
 use thiserror::Error;
 
 pub use log::Log;
+pub use watch::{Turned, Watch};
 
 /// Actions that are looked at ahead of time, to find the next snapshot that will be read from disk.
 const LOOK_AHEAD: usize = 64;
@@ -98,11 +100,12 @@ impl<E: Evolution> Workspace<E> {
 /// reached. Returns the misfit and what was done. The bits of misfit and adjoint do not depend on the schedule.
 ///
 /// The store must be empty; it is empty again afterwards, also after an error, as far as the store still works.
-/// `stop` is asked before each action and about every second of long ones. Coming reads from disk are announced to the store one at a time, up to
+/// `watch` is asked before each action and about every second of long ones. To go on with a reversal that was stopped, `steps` and
+/// the schedule are those that remained, and `adjoint` is as it was then; see [`Watch::misfit`]. Coming reads from disk are announced to the store one at a time, up to
 /// 64 actions ahead, and never before the slot was filled.
 ///
 /// # Errors
-/// The evolution or the store failed, the schedule is illegal, or `stop` answered yes.
+/// The evolution or the store failed, the schedule is illegal, or `watch` asked to stop.
 #[expect(clippy::too_many_arguments, reason = "each is a part of its own: problem, plan, places, results, request")]
 pub fn reverse<E, I, S>(
     evolution: &E,
@@ -112,7 +115,7 @@ pub fn reverse<E, I, S>(
     workspace: &mut Workspace<E>,
     output: &mut E::Output,
     adjoint: &mut E::Adjoint,
-    stop: &dyn Fn() -> bool,
+    watch: &mut dyn Watch<E::Adjoint>,
 ) -> Result<(f64, Log), ReverseError<E::Error>>
 where
     E: Evolution,
@@ -122,6 +125,7 @@ where
     let before = store.statistics();
     workspace.machine.restart(steps);
     workspace.window.clear();
+    let misfit = watch.misfit();
     let mut run = Run {
         evolution,
         steps,
@@ -129,11 +133,12 @@ where
         workspace,
         output,
         adjoint,
-        observed: 0,
-        misfit: None,
+        observed: if misfit.is_some() { steps } else { 0 },
+        misfit,
+        remaining: steps,
         announced: false,
         log: Log::default(),
-        stop,
+        watch,
         pace: [Pace::default(); 3],
     };
     let result = run.all(schedule.into_iter());
@@ -165,10 +170,12 @@ struct Run<'a, E: Evolution, S: ?Sized> {
     observed: usize,
     /// Known once the last step was reached.
     misfit: Option<f64>,
+    /// Steps not pulled back yet.
+    remaining: usize,
     /// The next read from disk has been announced to the store.
     announced: bool,
     log: Log,
-    stop: &'a dyn Fn() -> bool,
+    watch: &'a mut dyn Watch<E::Adjoint>,
     /// Of steps forward, recorded, and back.
     pace: [Pace; 3],
 }
@@ -191,12 +198,10 @@ impl<E: Evolution, S: SnapshotStore<E::State> + ?Sized> Run<'_, E, S> {
         self.misfit.ok_or_else(|| Violation::Unfinished { remaining: self.steps }.into())
     }
 
-    fn look_for_stop(&self) -> Result<(), ReverseError<E::Error>> {
-        if !(self.stop)() {
-            return Ok(());
-        }
-        let pulled_back = self.workspace.machine.counts().pulled_back as usize;
-        Err(ReverseError::Stopped { remaining: self.steps.saturating_sub(pulled_back), steps: self.steps })
+    fn look_for_stop(&mut self) -> Result<(), ReverseError<E::Error>> {
+        let Run { steps, remaining, .. } = *self;
+        let turned = self.misfit.map(|misfit| Turned { remaining, misfit });
+        if self.watch.stop(turned, self.adjoint) { Err(ReverseError::Stopped { remaining, steps }) } else { Ok(()) }
     }
 
     fn carry_out(&mut self, action: Action) -> Result<(), ReverseError<E::Error>> {
@@ -297,6 +302,7 @@ impl<E: Evolution, S: SnapshotStore<E::State> + ?Sized> Run<'_, E, S> {
             result.map_err(|source| failed(&part, source))?;
             self.pace[2].learn(&part, began);
             rest.end = part.start;
+            self.remaining = part.start;
             if !rest.is_empty() {
                 self.look_for_stop()?;
             }

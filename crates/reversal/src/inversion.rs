@@ -4,7 +4,7 @@
 //! undone, is kept: the *residue*, in blocks of some steps, in memory and on disk, last written first read.
 
 use crate::action::{Slot, Tier};
-use crate::driver::{Log, ReverseError, failed};
+use crate::driver::{Log, ReverseError, Turned, Watch, failed};
 use crate::evolution::{Evolution, Snapshot};
 use crate::machine::{Counts, PerTier};
 use crate::store::SnapshotStore;
@@ -122,7 +122,7 @@ impl<E: Invertible> InversionWorkspace<E> {
 /// [`reverse`](crate::reverse); the bits are those that any schedule gives.
 ///
 /// # Errors
-/// The evolution or the store failed, or `stop`, which is asked before each block, answered yes.
+/// The evolution or the store failed, or `watch`, which is asked before each block, asked to stop.
 pub fn reverse_by_inversion<E, S>(
     evolution: &E,
     blocks: Blocks,
@@ -130,7 +130,7 @@ pub fn reverse_by_inversion<E, S>(
     workspace: &mut InversionWorkspace<E>,
     output: &mut E::Output,
     adjoint: &mut E::Adjoint,
-    stop: &dyn Fn() -> bool,
+    watch: &mut dyn Watch<E::Adjoint>,
 ) -> Result<(f64, Log), ReverseError<E::Error>>
 where
     E: Invertible,
@@ -138,7 +138,7 @@ where
 {
     let before = store.statistics();
     let mut run = Run { evolution, blocks, store, workspace, held: 0, log: Log::default() };
-    let result = run.all(output, adjoint, stop);
+    let result = run.all(output, adjoint, watch);
     let Run { store, held, mut log, .. } = run;
     for block in 0..held {
         // the first error is the one that counts
@@ -164,23 +164,27 @@ impl<E: Invertible, S: SnapshotStore<E::Residue> + ?Sized> Run<'_, E, S> {
         &mut self,
         output: &mut E::Output,
         adjoint: &mut E::Adjoint,
-        stop: &dyn Fn() -> bool,
+        watch: &mut dyn Watch<E::Adjoint>,
     ) -> Result<f64, ReverseError<E::Error>> {
-        let steps = self.blocks.steps;
-        let asked = |remaining: usize| match stop() {
-            true => Err(ReverseError::Stopped { remaining, steps }),
-            false => Ok(()),
+        let (steps, known) = (self.blocks.steps, watch.misfit());
+        let mut ask = |remaining: usize, misfit: Option<f64>, adjoint: &E::Adjoint| {
+            let turned = misfit.map(|misfit| Turned { remaining, misfit });
+            if watch.stop(turned, adjoint) { Err(ReverseError::Stopped { remaining, steps }) } else { Ok(()) }
         };
         self.evolution.start(&mut self.workspace.state);
         for block in 0..self.blocks.count() {
-            asked(steps)?;
+            ask(steps, known, adjoint)?;
             self.forward(block, output)?;
         }
-        let end = steps..steps;
-        let misfit = self.evolution.turn(&self.workspace.state, output, adjoint);
-        let misfit = misfit.map_err(|source| failed(&end, source))?;
+        let misfit = match known {
+            Some(misfit) => misfit,
+            None => {
+                let turned = self.evolution.turn(&self.workspace.state, output, adjoint);
+                turned.map_err(|source| failed(&(steps..steps), source))?
+            }
+        };
         for block in (0..self.blocks.count()).rev() {
-            asked(self.blocks.range(block).end)?;
+            ask(self.blocks.range(block).end, Some(misfit), adjoint)?;
             self.back(block, adjoint)?;
         }
         self.log.counts = self.blocks.counts();

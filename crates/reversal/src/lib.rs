@@ -23,7 +23,7 @@ pub mod schedule;
 pub mod store;
 
 pub use action::{Action, Slot, Tier};
-pub use driver::{Log, ReverseError, Workspace, reverse};
+pub use driver::{Log, ReverseError, Turned, Watch, Workspace, reverse};
 pub use evolution::{Evolution, Snapshot};
 pub use inversion::{Blocks, InversionWorkspace, Invertible, reverse_by_inversion};
 pub use machine::{Counts, Fault, Machine, PerTier, Violation};

@@ -308,9 +308,18 @@ impl ReversalPlan {
         self.schedule.clone()
     }
 
-    /// The blocks of a reversal by inversion.
-    pub fn blocks(&self) -> Blocks {
-        Blocks { steps: self.steps, each: self.segment_steps, in_memory: self.memory_slots }
+    /// The schedule for the first `steps` steps, to go on with a reversal of which the others were pulled back; none if it is by
+    /// inversion or nothing is left.
+    pub fn schedule_of(&self, steps: usize) -> Option<Schedule> {
+        if steps == self.steps {
+            return self.schedule();
+        }
+        self.strategy.schedule_in_segments(steps, self.segment_steps.min(steps)).ok()
+    }
+
+    /// The blocks of a reversal by inversion of the first `steps` steps.
+    pub fn blocks_of(&self, steps: usize) -> Blocks {
+        Blocks { steps, each: self.segment_steps, in_memory: self.memory_slots }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use treewave_reversal::game::bennett_counts;
 use treewave_reversal::{
     Action, Log, Machine, MemoryStore, ReverseError, Slot, Snapshot, SnapshotStore, StoreError, StoreStatistics,
-    Strategy, Tier, TieredStore, Violation, Workspace, reverse,
+    Strategy, Tier, TieredStore, Turned, Violation, Watch, Workspace, reverse,
 };
 
 /// A disk that is memory, with a diary of what it was asked.
@@ -70,7 +70,8 @@ fn run(lorenz: &Lorenz, workspace: &mut Workspace<Lorenz>, actions: impl IntoIte
     let (mut output, mut adjoint) = (lorenz.output(), Back::default());
     let mut store =
         TieredStore::new(MemoryStore::new(|| State { bytes: vec![0; 24] }), Some(Box::new(FakeDisk(&diary))));
-    let result = reverse(lorenz, lorenz.steps, actions, &mut store, workspace, &mut output, &mut adjoint, &|| false);
+    let result =
+        reverse(lorenz, lorenz.steps, actions, &mut store, workspace, &mut output, &mut adjoint, &mut || false);
     let (misfit, log) = result.expect("a legal schedule");
     drop(store);
     Outcome { misfit, log, output, adjoint, diary: diary.into_inner().expect("one thread") }
@@ -156,12 +157,12 @@ fn an_evolution_that_does_not_repeat_itself_is_found_out_by_uncomputing() {
     let (mut output, mut adjoint) = (lorenz.output(), Back::default());
     let mut workspace = Workspace::new(&lorenz, Scratch::default());
     let schedule = Strategy::Bennett { blocks: 3 }.schedule(30).expect("a schedule");
-    let result = reverse(&lorenz, 30, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+    let result = reverse(&lorenz, 30, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false);
     let Err(ReverseError::Store(StoreError::Residue { bytes, .. })) = result else { panic!("{result:?}") };
     assert!((1..=24).contains(&bytes), "{bytes}");
     // a schedule with snapshots does not notice; the store is as good as new
     let schedule = Strategy::Revolve { snapshots: 3 }.schedule(30).expect("a schedule");
-    let result = reverse(&lorenz, 30, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+    let result = reverse(&lorenz, 30, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false);
     assert!(result.is_ok(), "{result:?}");
 }
 
@@ -176,7 +177,7 @@ fn nothing_is_uncomputed_on_disk() {
     let slot = Slot { tier: Tier::Disk, index: 0 };
     let actions =
         [Action::Store { step: 0, slot }, Action::Uncompute { step: 0, slot }, Action::Reverse { from: 0, to: 10 }];
-    let result = reverse(&lorenz, 10, actions, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+    let result = reverse(&lorenz, 10, actions, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false);
     assert!(matches!(result, Err(ReverseError::Store(StoreError::Slot { .. }))), "{result:?}");
 }
 
@@ -241,7 +242,7 @@ proptest::proptest! {
         let mut store = TieredStore::new(memory(), Some(Box::new(memory())));
         let (mut output, mut adjoint) = (lorenz.output(), Back::default());
         let mut workspace = Workspace::new(&lorenz, Scratch::default());
-        match reverse(&lorenz, 25, actions, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false) {
+        match reverse(&lorenz, 25, actions, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false) {
             Err(error) => proptest::prop_assert!(matches!(error, ReverseError::Schedule(_)), "{error}"),
             Ok((misfit, _)) => {
                 let reference = scheduled(&lorenz, Strategy::StoreAll, 1);
@@ -311,7 +312,7 @@ fn a_workspace_allocates_nothing_for_the_second_shot() {
         let (mut output, mut adjoint) = (lorenz.output(), Back::default());
         let schedule = strategy.schedule_in_segments(100, 4).expect("a schedule");
         let (misfit, log) =
-            reverse(&lorenz, 100, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false)
+            reverse(&lorenz, 100, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false)
                 .expect("a legal schedule");
         results.push((misfit.to_bits(), log.counts, adjoint));
         assert_eq!(lorenz.records_made.load(Relaxed), 4);
@@ -331,23 +332,89 @@ fn a_stop_or_an_illegal_schedule_ends_the_reversal_and_empties_the_store() {
     for patience in [0, 1, 5, 30] {
         let (mut output, mut adjoint) = (lorenz.output(), Back::default());
         let asked = std::cell::Cell::new(0);
-        let stop = || asked.replace(asked.get() + 1) >= patience;
+        let mut stop = || asked.replace(asked.get() + 1) >= patience;
         let schedule = strategy.schedule(40).expect("a schedule");
-        let error = reverse(&lorenz, 40, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &stop)
+        let error = reverse(&lorenz, 40, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut stop)
             .expect_err("stopped");
         assert!(matches!(error, ReverseError::Stopped { steps: 40, remaining: 1..=40 }), "{error}");
     }
     let (mut output, mut adjoint) = (lorenz.output(), Back::default());
     let wrong = strategy.schedule(40).expect("a schedule").filter(|action| !matches!(action, Action::Restore { .. }));
-    let error = reverse(&lorenz, 40, wrong, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false)
+    let error = reverse(&lorenz, 40, wrong, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false)
         .expect_err("refused");
     assert!(matches!(error, ReverseError::Schedule(Violation::Action { .. })), "{error}");
     // after all of this, the same store and workspace work as new ones
     let (mut output, mut adjoint) = (lorenz.output(), Back::default());
     let schedule = strategy.schedule(40).expect("a schedule");
-    let (misfit, _) = reverse(&lorenz, 40, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false)
-        .expect("a legal schedule");
+    let (misfit, _) =
+        reverse(&lorenz, 40, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false)
+            .expect("a legal schedule");
     assert_eq!(misfit.to_bits(), lorenz.misfit().to_bits());
+}
+
+/// Stops at the look of this number after the turn, and keeps the adjoint state; or goes on with one of this misfit.
+struct Stopping {
+    looks: usize,
+    kept: Option<(Turned, Back)>,
+    misfit: Option<f64>,
+}
+
+impl Watch<Back> for Stopping {
+    fn stop(&mut self, turned: Option<Turned>, adjoint: &Back) -> bool {
+        let Some(turned) = turned else { return false };
+        assert!(self.misfit.is_none_or(|misfit| misfit == turned.misfit));
+        self.looks = self.looks.wrapping_sub(1);
+        if self.looks == 0 {
+            self.kept = Some((turned, adjoint.clone()));
+        }
+        self.looks == 0
+    }
+    fn misfit(&self) -> Option<f64> {
+        self.misfit
+    }
+}
+
+#[test]
+fn a_reversal_that_was_stopped_goes_on_to_the_same_bits() {
+    let lorenz = Lorenz::new(50);
+    let reference = scheduled(&lorenz, Strategy::StoreAll, 1);
+    let mut stops = 0;
+    for strategy in strategies(3, 2) {
+        for (segment_steps, looks) in [(1, 1), (1, 2), (1, 9), (1, 40), (7, 1), (7, 5), (50, 1)] {
+            let name = format!("{strategy:?} in segments of {segment_steps}, stopped at look {looks}");
+            let mut workspace = Workspace::new(&lorenz, Scratch::default());
+            let new_disk = || MemoryStore::new(|| State { bytes: vec![0; 24] });
+            let mut store = TieredStore::new(new_disk(), Some(Box::new(new_disk())));
+            let schedule = strategy.schedule_in_segments(50, segment_steps).expect("a schedule");
+            let (mut output, mut adjoint) = (lorenz.output(), Back::default());
+            let mut first = Stopping { looks, kept: None, misfit: None };
+            let done =
+                reverse(&lorenz, 50, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut first);
+            let Some((Turned { remaining, misfit }, mut kept)) = first.kept else {
+                done.expect("it came to its end before");
+                continue;
+            };
+            assert!(matches!(done, Err(ReverseError::Stopped { remaining: r, steps: 50 }) if r == remaining), "{name}");
+            let left = strategy.schedule_in_segments(remaining, segment_steps);
+            let mut again = Stopping { looks: 0, kept: None, misfit: Some(misfit) };
+            let mut nothing = lorenz.output();
+            let done = reverse(
+                &lorenz,
+                remaining,
+                left.into_iter().flatten(),
+                &mut store,
+                &mut workspace,
+                &mut nothing,
+                &mut kept,
+                &mut again,
+            );
+            assert_eq!(done.expect("a legal schedule").0, reference.misfit, "{name}");
+            assert_eq!(kept, reference.adjoint, "{name}");
+            assert!(nothing.times.iter().all(|&times| times == 0), "{name}: observed again");
+            stops += usize::from(remaining > 0);
+        }
+    }
+    assert!(stops > 40, "{stops} stops");
 }
 
 #[test]
@@ -358,6 +425,6 @@ fn a_disk_slot_without_a_disk_is_refused() {
     let strategy = Strategy::TwoLevel { memory_slots: 0, disk_slots: Some(1), costs: common::COSTS };
     let schedule = strategy.schedule(5).expect("a schedule");
     let mut workspace = Workspace::new(&lorenz, Scratch::default());
-    let error = reverse(&lorenz, 5, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+    let error = reverse(&lorenz, 5, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false);
     assert!(matches!(error, Err(ReverseError::Store(StoreError::Slot { .. }))), "{error:?}");
 }

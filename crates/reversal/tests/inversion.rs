@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use treewave_reversal::{
     Blocks, Choice, Evolution, InversionWorkspace, Invertible, MemoryLimit, MemoryStore, PlanError, PlanRequest,
-    ReversalPlan, ReverseError, Slot, Snapshot, SnapshotStore, StoreError, StoreStatistics, Strategy, TieredStore,
+    ReversalPlan, ReverseError, Slot, Snapshot, SnapshotStore, StoreError, StoreStatistics, Strategy, TieredStore, Turned, Watch,
     Workspace, reverse, reverse_by_inversion,
 };
 
@@ -189,14 +189,15 @@ impl SnapshotStore<Bits> for Disk {
 
 type Done = Result<(f64, u64, u64, Vec<u64>), ReverseError<&'static str>>;
 
-fn invert(halving: &Halving, blocks: Blocks, disk_fails_at: usize, stop: &dyn Fn() -> bool) -> Done {
+fn invert(halving: &Halving, blocks: Blocks, disk_fails_at: usize, stop: &mut dyn FnMut() -> bool) -> Done {
     let each = blocks.each;
     let memory = MemoryStore::new(move || Bits(vec![0; each]));
     let disk = Disk { inner: MemoryStore::new(move || Bits(vec![0; each])), written: 0, fails_at: disk_fails_at };
     let mut store = TieredStore::new(memory, Some(Box::new(disk) as Box<_>));
     let (mut output, mut adjoint) = (Vec::new(), 0);
     let mut workspace = InversionWorkspace::new(halving, each, ());
-    let done = reverse_by_inversion(halving, blocks, &mut store, &mut workspace, &mut output, &mut adjoint, stop);
+    let done =
+        reverse_by_inversion(halving, blocks, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || stop());
     // All slots are empty again, whatever happened: they can be filled.
     for index in 0..blocks.count() {
         let tiers = [treewave_reversal::Tier::Memory, treewave_reversal::Tier::Disk];
@@ -219,11 +220,11 @@ fn every_kind_of_blocks_gives_what_a_schedule_gives() {
     let mut store = MemoryStore::new(|| Number([0; 8]));
     let mut workspace = Workspace::new(&FINE, ());
     let stored =
-        reverse(&FINE, STEPS, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false).unwrap();
+        reverse(&FINE, STEPS, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false).unwrap();
     for each in 1..=STEPS + 1 {
         for in_memory in [0, 1, 2, STEPS] {
             let blocks = Blocks { steps: STEPS, each, in_memory };
-            let (misfit, ours, written, shown) = invert(&FINE, blocks, usize::MAX, &|| false).unwrap();
+            let (misfit, ours, written, shown) = invert(&FINE, blocks, usize::MAX, &mut || false).unwrap();
             assert_eq!((misfit, ours, &shown), (stored.0, adjoint, &output), "{blocks:?}");
             let on_disk = STEPS.div_ceil(each).saturating_sub(in_memory);
             assert_eq!(written, (on_disk * each) as u64, "{blocks:?}");
@@ -236,20 +237,60 @@ fn every_kind_of_blocks_gives_what_a_schedule_gives() {
     }
 }
 
+/// Stops after some looks that come after the turn, and tells how far it was; or goes on from there.
+struct Stopping {
+    looks: usize,
+    kept: Option<(Turned, u64)>,
+    misfit: Option<f64>,
+}
+
+impl Watch<u64> for Stopping {
+    fn stop(&mut self, turned: Option<Turned>, adjoint: &u64) -> bool {
+        self.looks = self.looks.wrapping_sub(usize::from(turned.is_some()));
+        self.kept = turned.map(|turned| (turned, *adjoint)).filter(|_| self.looks == 0);
+        self.kept.is_some()
+    }
+    fn misfit(&self) -> Option<f64> {
+        self.misfit
+    }
+}
+
+#[test]
+fn one_that_was_stopped_goes_on_to_the_same_bits() {
+    let blocks = Blocks { steps: STEPS, each: 5, in_memory: 3 };
+    let (misfit, whole, _, _) = invert(&FINE, blocks, usize::MAX, &mut || false).unwrap();
+    let mut store = MemoryStore::new(|| Bits(vec![0; 5]));
+    let mut workspace = InversionWorkspace::new(&FINE, 5, ());
+    for looks in 1..=blocks.count() {
+        let (blocks, mut output, mut adjoint) = (Blocks { in_memory: STEPS, ..blocks }, Vec::new(), 0);
+        let mut stop = Stopping { looks, kept: None, misfit: None };
+        let stopped =
+            reverse_by_inversion(&FINE, blocks, &mut store, &mut workspace, &mut output, &mut adjoint, &mut stop);
+        assert!(matches!(stopped, Err(ReverseError::Stopped { .. })));
+        let (turned, mut adjoint) = stop.kept.expect("it has turned");
+        assert_eq!(turned.remaining, STEPS.min((blocks.count() + 1 - looks) * 5));
+        let left = Blocks { steps: turned.remaining, ..blocks };
+        let mut goes_on = Stopping { looks: 0, kept: None, misfit: Some(turned.misfit) };
+        let done =
+            reverse_by_inversion(&FINE, left, &mut store, &mut workspace, &mut output, &mut adjoint, &mut goes_on);
+        assert_eq!((done.unwrap().0, adjoint), (misfit, whole));
+    }
+}
+
 #[test]
 fn failures_and_stops_end_it_and_leave_the_store_empty() {
     let blocks = Blocks { steps: STEPS, each: 5, in_memory: 3 };
-    let failed = invert(&Halving { fails_at: 17 }, blocks, usize::MAX, &|| false).unwrap_err();
+    let failed = invert(&Halving { fails_at: 17 }, blocks, usize::MAX, &mut || false).unwrap_err();
     assert!(matches!(failed, ReverseError::Evolution { from: 15, to: 20, source: "it fails" }), "{failed:?}");
-    let full = invert(&FINE, blocks, 2, &|| false).unwrap_err();
+    let full = invert(&FINE, blocks, 2, &mut || false).unwrap_err();
     assert!(matches!(full, ReverseError::Store(_)), "{full:?}");
     for asked in 0..2 * blocks.count() {
         let times = std::cell::Cell::new(0);
-        let stop = || {
+        let mut stop = || {
             times.set(times.get() + 1);
             times.get() > asked
         };
-        let stopped = invert(&FINE, blocks, usize::MAX, &stop).unwrap_err();
+        let stopped = invert(&FINE, blocks, usize::MAX, &mut stop).unwrap_err();
         let back = asked.saturating_sub(blocks.count());
         let left = STEPS.min((blocks.count() - back) * 5);
         assert!(
@@ -280,7 +321,7 @@ fn plans_fill_the_memory_and_then_the_disk() {
         assert!(plan.peak_memory_bytes <= memory && plan.disk_bytes <= disk, "{memory} {disk}: {plan:?}");
         assert_eq!((plan.memory_slots + plan.disk_slots, plan.segment_steps), (26, 4));
         assert_eq!((plan.strategy, plan.recompute_factor), (Strategy::Inversion, 2.0));
-        assert_eq!(plan.counts, plan.blocks().counts());
+        assert_eq!(plan.counts, plan.blocks_of(plan.steps).counts());
         assert!(plan.schedule().is_none());
         assert_eq!(plan.disk_slots == 0, disk == 0);
     }

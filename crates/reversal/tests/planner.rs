@@ -38,7 +38,7 @@ fn run(plan: &ReversalPlan) -> Log {
         &mut workspace,
         &mut output,
         &mut adjoint,
-        &|| false,
+        &mut || false,
     );
     assert_eq!(workspace.records(), plan.segment_steps);
     result.expect("a legal schedule").1

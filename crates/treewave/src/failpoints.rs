@@ -3,6 +3,7 @@
 //! - `FAILPOINTS` as the crate `fail` reads it: `file.write=3*off->return` has the disk full from the fourth write on,
 //!   `shot.begin=50%sleep(20)` delays shots, `shots.order=return` has them done in the opposite order, and
 //!   `iteration.save=return` saves nothing.
+//!   `part.always=return` keeps shots under way at every look.
 //! - `TREEWAVE_KILL=RANK:COUNT` kills a rank when it comes to its COUNT-th place, counted from 1; with `RANK:COUNT:PLACE`
 //!   only this place counts.
 //! - `TREEWAVE_PLACES=FOLDER` has every rank write the names of the places it comes to into a file of that folder.
@@ -43,6 +44,9 @@ pub const PLACES: [&str; 24] = [
     "message.collective",
 ];
 
+/// The place where a shot under way was kept, which a short shot does not come to.
+pub const PART_SAVED: &str = "part.saved";
+
 /// Those that there are besides where there are several ranks.
 pub const PLACES_OF_RANKS: [&str; 2] = ["message.report", "message.answer"];
 
@@ -61,7 +65,7 @@ pub fn set_up() -> FailScenario<'static> {
         return scenario;
     }
     let watch = Arc::new(Watch { at, only, file, count: AtomicU64::new(0) });
-    for place in PLACES.iter().chain(&PLACES_OF_RANKS) {
+    for place in PLACES.iter().chain(&PLACES_OF_RANKS).chain([&PART_SAVED]) {
         let watch = watch.clone();
         fail::cfg_callback(*place, move || watch.come_to(place)).expect("a place takes a callback");
     }

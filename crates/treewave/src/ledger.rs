@@ -1,6 +1,7 @@
-//! The ledger of a run: a sealed file per rank and evaluation in `restart/ledger` of the output directory, until the iteration
-//! that the evaluations belong to is saved.
+//! The ledger of a run: a sealed file per rank and evaluation in `restart/ledger` of the output directory, and one per shot
+//! under way, until the iteration that the evaluations belong to is saved.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use sha2::{Digest, Sha256};
 use treewave_cluster::Failure;
 use treewave_core::ReproducibleSum;
 use treewave_inversion::{Ledger, Partial};
+use treewave_reversal::Turned;
 use treewave_storage::{Sealed, seal, unseal};
 
 use crate::study::unwritable;
@@ -41,7 +43,7 @@ impl EvaluationFiles {
 impl Ledger for EvaluationFiles {
     fn load(&self) -> Result<Vec<Partial>, Failure> {
         let mut kept = Vec::new();
-        for path in files(&self.directory)? {
+        for path in files(&self.directory, SUM)? {
             match unseal(&path).and_then(|sealed| partial(&sealed)) {
                 Ok(partial) => kept.push(partial),
                 Err(reason) => log::warn!("{}: {reason}; its shots are done again", path.display()),
@@ -57,13 +59,21 @@ impl Ledger for EvaluationFiles {
         let mut arrays: Vec<(String, Vec<f64>)> = sums.collect();
         arrays.push(("misfits".into(), misfits));
         let text = json!({ "shots": shots }).to_string();
-        seal(&self.own, &Sealed { number: partial.session, text, arrays }).map_err(unwritable)
+        seal(&self.own, &Sealed { number: partial.session, text, arrays }).map_err(unwritable)?;
+        // One that stays takes room until the iteration is saved, and is not used: nobody does its shot any more.
+        for path in files(&self.directory, PART)? {
+            let shot: Option<usize> = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+            if shot.is_some_and(|shot| partial.shots.iter().any(|(done, _)| *done == shot)) {
+                let _ = fs::remove_file(path);
+            }
+        }
+        Ok(())
     }
 
     fn forget_others(&self) {
         fail_point!("ledger.forget_others");
         // One that stays does no harm: its session is an older one.
-        for path in files(&self.directory).unwrap_or_default().iter().filter(|path| **path != self.own) {
+        for path in files(&self.directory, SUM).unwrap_or_default().iter().filter(|path| **path != self.own) {
             let _ = fs::remove_file(path);
         }
     }
@@ -71,17 +81,67 @@ impl Ledger for EvaluationFiles {
     fn every(&self) -> Duration {
         self.every
     }
+
+    fn load_part(&self, shot: usize, adjoint: &mut [&mut [u8]]) -> Option<Turned> {
+        let path = self.part(shot);
+        if !path.exists() {
+            return None;
+        }
+        let turned = unseal(&path).and_then(|sealed| take_part(&sealed, adjoint));
+        turned.inspect_err(|reason| log::warn!("{}: {reason}; the shot is done again", path.display())).ok()
+    }
+
+    fn save_part(&self, shot: usize, turned: Turned, adjoint: &[&[u8]]) -> Result<(), Failure> {
+        let parts = adjoint.iter().enumerate().map(|(i, bytes)| (format!("part {i}"), words(bytes)));
+        let mut arrays: Vec<(String, Cow<[f64]>)> = parts.collect();
+        arrays.push(("misfit".into(), Cow::Owned(vec![turned.misfit])));
+        seal(&self.part(shot), &Sealed { number: turned.remaining as u64, text: "{}".into(), arrays })
+            .map_err(unwritable)
+    }
 }
 
-/// The files of an evaluation, in the order of their names.
-fn files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+impl EvaluationFiles {
+    fn part(&self, shot: usize) -> PathBuf {
+        self.directory.join(format!("{shot}.{PART}"))
+    }
+}
+
+/// Extensions of the names of files: of sums, and of shots under way.
+const SUM: &str = "sum";
+const PART: &str = "part";
+
+/// Bytes as words, with zeros behind them.
+fn words(bytes: &[u8]) -> Cow<'_, [f64]> {
+    let word = |bytes: &[u8]| {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        f64::from_ne_bytes(word)
+    };
+    bytemuck::try_cast_slice(bytes).map_or_else(|_| Cow::Owned(bytes.chunks(8).map(word).collect()), Cow::Borrowed)
+}
+
+/// Copies the parts of an adjoint state out of a sealed file.
+fn take_part(sealed: &Sealed, adjoint: &mut [&mut [u8]]) -> Result<Turned, String> {
+    let (misfit, parts) = sealed.arrays.split_last().ok_or("it has no misfit")?;
+    let fits = parts.len() == adjoint.len()
+        && parts.iter().zip(adjoint.iter()).all(|((_, words), to)| words.len() == to.len().div_ceil(8));
+    let (true, [misfit]) = (fits, &misfit.1[..]) else { return Err("it is of another adjoint state".into()) };
+    for ((_, words), to) in parts.iter().zip(adjoint) {
+        let bytes: &[u8] = bytemuck::cast_slice(words);
+        to.copy_from_slice(&bytes[..to.len()]);
+    }
+    Ok(Turned { remaining: sealed.number as usize, misfit: *misfit })
+}
+
+/// The files of an evaluation with an extension, in the order of their names.
+fn files(directory: &Path, extension: &str) -> Result<Vec<PathBuf>, Failure> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(unwritable(format!("{}: {error}", directory.display()))),
     };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "sum"));
+    paths.retain(|path| path.extension().is_some_and(|found| found == extension));
     paths.sort();
     Ok(paths)
 }
@@ -130,6 +190,38 @@ mod tests {
         assert_eq!(files_of(folder.path(), 0, &[1.0 + f64::EPSILON]).load().unwrap(), []);
         ranks[0].forget_others();
         assert_eq!(ranks[0].load().unwrap(), [some(1, 6)]);
+    }
+
+    #[test]
+    fn a_shot_under_way_comes_back_to_the_byte_until_a_sum_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let ranks = [0, 1].map(|rank| files_of(folder.path(), rank, &[1.0]));
+        let (turned, of) = (Turned { remaining: 17, misfit: -0.0 }, |n: u8| (0..n).collect::<Vec<u8>>());
+        // Of lengths that fill words and that do not.
+        let parts = [of(64), of(0), of(13), of(4)];
+        let mut found = parts.each_ref().map(|part| vec![9; part.len()]);
+        let load =
+            |shot, found: &mut [Vec<u8>; 4]| ranks[1].load_part(shot, &mut found.each_mut().map(|part| &mut part[..]));
+        assert_eq!(load(5, &mut found), None);
+        ranks[0].save_part(5, Turned { remaining: 99, misfit: 1.0 }, &[&[1]]).unwrap();
+        assert_eq!(load(5, &mut found), None, "it has other parts");
+        ranks[0].save_part(5, turned, &parts.each_ref().map(|part| &part[..])).unwrap();
+        assert_eq!(load(5, &mut found), Some(turned));
+        assert_eq!(found, parts);
+        assert_eq!(load(6, &mut found), None);
+        ranks[1].save(&some(1, 6)).unwrap();
+        assert_eq!(load(5, &mut found), Some(turned), "a sum without it");
+        let path = ranks[0].part(5);
+        let whole = fs::read(&path).unwrap();
+        for n in (0..whole.len()).step_by(11) {
+            let mut flipped = whole.clone();
+            flipped[n] ^= 4;
+            fs::write(&path, &flipped).unwrap();
+            assert_eq!(load(5, &mut found), None, "byte {n} is wrong");
+        }
+        fs::write(&path, &whole).unwrap();
+        ranks[1].save(&some(2, 5)).unwrap();
+        assert_eq!(load(5, &mut found), None, "a sum has it");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod deadline;
 pub mod failpoints;
 pub mod fingerprint;
 pub mod gradient_plan;
+pub mod kept_gradient;
 pub mod known_costs;
 pub mod ledger;
 pub mod logging;

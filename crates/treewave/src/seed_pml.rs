@@ -4,9 +4,9 @@
 //! rest. The paper counts the steps only and leaves sample 0 out, as misfit and adjoint do.
 
 use treewave_cluster::{Cluster, Failure};
-use treewave_core::Model;
 use treewave_core::grid::AXIS_NAMES;
-use treewave_inversion::{BadShots, ExperimentError, ShotLoop, Summand, Summed, reversal_failure, shot_failure};
+use treewave_core::{Model, StopFlag};
+use treewave_inversion::{BadShots, ExperimentError, Ledger, ShotLoop, ShotWatch, Summand, Summed, shot_failure};
 use treewave_kernels::SeedKernels;
 use treewave_reversal::{MemoryStore, ReversalPlan, SnapshotStore, StepCosts, TieredStore, Workspace, reverse};
 use treewave_storage::GatherFile;
@@ -176,35 +176,36 @@ impl<'a> SeedSetup<'a> {
         }
     }
 
-    /// Traces `(trace, time)` of a shot, one sample per step.
+    /// Traces `(trace, time)` of a shot, one sample per step; nothing if it was asked to stop.
     ///
     /// # Errors
     /// A blow-up, data that cannot be read.
-    pub fn traces(&self, target: &Target, shot: usize) -> Result<Vec<f64>, Failure> {
+    pub fn traces(&self, target: &Target, shot: usize, stop: &StopFlag) -> Result<Option<Vec<f64>>, Failure> {
         match target {
             Target::Simulated(program, how) => {
-                let mut traces = self.simulated(program, shot)?;
-                add_noise(&mut traces, how.noise, how.seed, shot);
+                let mut traces = self.simulated(program, shot, stop)?;
+                traces.iter_mut().for_each(|traces| add_noise(traces, how.noise, how.seed, shot));
                 Ok(traces)
             }
             Target::File(file) => {
                 let held = file.read_shot(shot).map_err(|e| shot_failure(shot, DATA, &e))?;
                 let traces = held.rows().into_iter();
-                Ok(traces
+                let samples = traces
                     .flat_map(|trace| trace.iter().copied().skip(1).take(self.steps()).collect::<Vec<_>>())
-                    .collect())
+                    .collect();
+                Ok(Some(samples))
             }
         }
     }
 
-    /// Modelled traces `(trace, time)` of a shot, one sample per step.
+    /// Modelled traces `(trace, time)` of a shot, one sample per step; nothing if it was asked to stop.
     ///
     /// # Errors
     /// A blow-up.
-    pub fn simulated(&self, program: &SeedPml<f64>, shot: usize) -> Result<Vec<f64>, Failure> {
+    pub fn simulated(&self, program: &SeedPml<f64>, shot: usize, stop: &StopFlag) -> Result<Option<Vec<f64>>, Failure> {
         let run = self.shot(program, shot)?;
-        let (traces, _) = in_thread_pool(|| run.simulate()).map_err(|e| shot_failure(shot, NUMERICAL, &e))?;
-        Ok(traces)
+        let modelled = in_thread_pool(|| run.simulate_until(&|| stop.requested()));
+        Ok(modelled.map_err(|e| shot_failure(shot, NUMERICAL, &e))?.map(|(traces, _)| traces))
     }
 
     /// Traces with the sample of the initial state, which is at rest.
@@ -267,14 +268,19 @@ impl<'a> SeedSetup<'a> {
     ///
     /// # Errors
     /// A request to stop; those of the set-up, data, disk and modelling.
-    pub fn evaluate(&self, session: &Session, plan: &ReversalPlan) -> Result<Summed, ExperimentError> {
+    pub fn evaluate(
+        &self,
+        session: &Session,
+        plan: &ReversalPlan,
+        ledger: &dyn Ledger,
+    ) -> Result<Summed, ExperimentError> {
         let program = self.program(&self.study.start)?;
         let target = session.cluster.agree(self.target())?;
         let mut store = None;
         let mut workspace = None;
         let points = self.study.grid().len();
         let mut work = |shot| {
-            let observed = self.traces(&target, shot)?;
+            let observed = self.traces(&target, shot, &session.stop)?.ok_or(ExperimentError::Stopped)?;
             let evolution =
                 self.shot(&program, shot)?.with_misfit(move |traces, d| squared_difference(traces, &observed, d));
             let store = match &mut store {
@@ -287,10 +293,12 @@ impl<'a> SeedSetup<'a> {
                 let workspace = workspace.get_or_insert_with(|| Workspace::new(&evolution, ()));
                 workspace.reserve(&evolution, plan.segment_steps);
                 let (mut output, mut adjoint) = (evolution.new_output(), evolution.new_adjoint());
-                let (steps, schedule, stop) =
-                    (self.steps(), plan.schedule().into_iter().flatten(), || session.stop.requested());
-                let run = reverse(&evolution, steps, schedule, store, workspace, &mut output, &mut adjoint, &stop);
-                let (misfit, log) = run.map_err(|error| reversal_failure(shot, error))?;
+                let (all, observer) = (self.steps(), &session.progress);
+                let mut watch = ShotWatch::begin(shot, all, &session.stop, Some(ledger), &mut adjoint, observer);
+                let steps = watch.steps(all);
+                let schedule = plan.schedule_of(steps).into_iter().flatten();
+                let run = reverse(&evolution, steps, schedule, store, workspace, &mut output, &mut adjoint, &mut watch);
+                let (misfit, log) = run.map_err(|error| watch.failed(error))?;
                 let arrays = vec![
                     evolution.gradient_c2(&adjoint),
                     evolution.gradient_wavelet(&adjoint),
@@ -302,7 +310,7 @@ impl<'a> SeedSetup<'a> {
         self.shot_loop(session).sum(
             &[points, self.wavelet.len(), points],
             BadShots::Fail,
-            None,
+            Some(ledger),
             vec![Box::new(&mut work)],
         )
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytemuck::Pod;
 use treewave_core::{Real, Shot};
-use treewave_reversal::{Evolution, Pace};
+use treewave_reversal::{Evolution, Pace, Snapshot};
 
 use crate::acoustic::{Acoustic, Exchange, WaveError};
 use crate::field::Field;
@@ -49,6 +49,30 @@ pub struct Adjoint<T> {
     taken: Vec<T>,
     /// Power of two by which everything above must be multiplied.
     exponent: i32,
+}
+
+/// All of it but what a step back leaves of its own.
+impl<T: Real + Pod + Send + Sync> Snapshot for Adjoint<T> {
+    fn copy_from(&mut self, other: &Self) {
+        let from = other.parts();
+        self.parts_mut().into_iter().zip(from).for_each(|(to, from)| to.copy_from_slice(from));
+    }
+    fn parts(&self) -> Vec<&[u8]> {
+        let mut parts = self.state.parts();
+        let fields = self.spare.iter().chain([&self.gradient, &self.illumination]);
+        parts.extend(fields.map(|field| bytemuck::cast_slice::<T, u8>(field)));
+        parts.extend([&self.wavelet, &self.residual].map(|values| bytemuck::cast_slice::<T, u8>(values)));
+        parts.push(bytemuck::bytes_of(&self.exponent));
+        parts
+    }
+    fn parts_mut(&mut self) -> Vec<&mut [u8]> {
+        let mut parts = self.state.parts_mut();
+        let fields = self.spare.iter_mut().chain([&mut self.gradient, &mut self.illumination]);
+        parts.extend(fields.map(|field| bytemuck::cast_slice_mut::<T, u8>(field)));
+        parts.extend([&mut self.wavelet, &mut self.residual].map(|v| bytemuck::cast_slice_mut::<T, u8>(v)));
+        parts.push(bytemuck::bytes_of_mut(&mut self.exponent));
+        parts
+    }
 }
 
 /// One shot: source, wavelet and receivers on the padded grid of a discrete program.

@@ -77,7 +77,8 @@ impl Case {
         let mut store = MemoryStore::new(|| shot.new_state());
         let schedule = Strategy::StoreAll.schedule(self.steps).unwrap();
         let mut workspace = Workspace::new(&shot, Scratch::default());
-        reverse(&shot, self.steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false).unwrap();
+        reverse(&shot, self.steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false)
+            .unwrap();
         (traces, shot.gradient_vp(&adjoint))
     }
 }
@@ -106,7 +107,7 @@ fn by_schedule(shot: &FixedShot, strategy: Strategy) -> Result {
     let mut store = MemoryStore::new(|| shot.new_state());
     let mut workspace = Workspace::new(shot, Scratch::default());
     let schedule = strategy.schedule(steps).unwrap();
-    let done = reverse(shot, steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+    let done = reverse(shot, steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false);
     results(shot, done.unwrap().0, &output, &adjoint)
 }
 
@@ -116,7 +117,7 @@ fn by_inversion(shot: &FixedShot, each: usize) -> Result {
     let blocks = Blocks { steps, each, in_memory: usize::MAX };
     let mut store = MemoryStore::new(|| shot.new_residue(each));
     let mut workspace = InversionWorkspace::new(shot, each, Scratch::default());
-    let done = reverse_by_inversion(shot, blocks, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+    let done = reverse_by_inversion(shot, blocks, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false);
     let (misfit, log) = done.unwrap();
     assert_eq!(log.counts, blocks.counts());
     assert!(workspace.state().parts().iter().all(|part| part.iter().all(|&byte| byte == 0)), "it began at rest");

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use treewave_cluster::SoloCluster;
 use treewave_core::{Shot, Silent};
+use treewave_reversal::Turned;
 
 use super::*;
 
@@ -33,6 +34,12 @@ impl Ledger for InMemory {
     fn forget_others(&self) {}
     fn every(&self) -> Duration {
         Duration::ZERO
+    }
+    fn load_part(&self, _: usize, _: &mut [&mut [u8]]) -> Option<Turned> {
+        None
+    }
+    fn save_part(&self, _: usize, _: Turned, _: &[&[u8]]) -> Result<(), Failure> {
+        Ok(())
     }
 }
 

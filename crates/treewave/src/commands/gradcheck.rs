@@ -207,9 +207,10 @@ fn gradient(
         let mut store = TieredStore::new(MemoryStore::new(move || State::new(layout)), disk.map(|d| d as _));
         let mut workspace = Workspace::new(&shot, Scratch::default());
         let (mut output, mut adjoint) = (shot.new_output(), shot.new_adjoint());
-        let stop = || session.stop.requested();
+        let mut stop = || session.stop.requested();
         let schedule = plan.schedule().into_iter().flatten();
-        let run = reverse(&shot, shot.steps(), schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &stop);
+        let run =
+            reverse(&shot, shot.steps(), schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut stop);
         run.map(|(value, _)| (value, shot.gradient_vp(&adjoint), shot.gradient_wavelet(&adjoint)))
     });
     result.map_err(|e| Failure::new(NUMERICAL, chain(&e)))

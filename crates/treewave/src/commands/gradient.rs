@@ -7,6 +7,7 @@ use treewave_storage::{GradientRecord, write_gradient};
 use treewave_wave::Scalar;
 
 use super::with_precision;
+use crate::kept_gradient::KeptGradient;
 use crate::provenance;
 use crate::report::log_json;
 use crate::session::Session;
@@ -25,9 +26,10 @@ pub fn run(session: &Session, study: &Study, to: Option<&Path>) -> Result<i32, E
 fn gradient<T: Scalar>(session: &Session, study: &Study, to: Option<&Path>) -> Result<i32, ExperimentError> {
     let stage = study.config.stages.len() - 1;
     let setup = StageSetup::<T>::new(study, session, stage, 0)?;
-    session.progress.begin("gradient", setup.shots.len());
-    let result = setup.evaluate(study.start.vp_m_per_s(), BadShots::Fail, None)?;
     let file = to.map_or_else(|| study.config.run.output.join("gradient.h5"), Path::to_path_buf);
+    let kept = KeptGradient::of(study, session, stage, &file)?;
+    session.progress.begin("gradient", setup.shots.len());
+    let result = setup.evaluate(study.start.vp_m_per_s(), BadShots::Fail, Some(&kept.files))?;
     let peak_rss_bytes = session.peak_rss_bytes();
     let written = if session.leads() {
         let record = GradientRecord {
@@ -52,6 +54,9 @@ fn gradient<T: Scalar>(session: &Session, study: &Study, to: Option<&Path>) -> R
         Ok(())
     };
     session.cluster.agree(written)?;
+    if session.leads() {
+        kept.remove();
+    }
     session.progress.line(&format!("misfit {:.6e}; {}", result.misfit, file.display()));
     Ok(0)
 }

@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use treewave_autodiff::Dual;
 use treewave_cluster::{Failure, SoloCluster};
-use treewave_core::Real;
+use treewave_core::{Real, StopFlag};
 use treewave_inversion::{ExperimentError, shot_failure};
 use treewave_kernels::SeedKernels;
 use treewave_reversal::{ReversalPlan, Workspace, reverse};
@@ -22,6 +22,7 @@ use super::plan::Planned;
 use crate::band::frequencies;
 use crate::cli::WhichModel;
 use crate::gradient_plan::{GradientPlan, Weighed};
+use crate::kept_gradient::KeptGradient;
 use crate::memory::{Memory, PROGRAM_BYTES};
 use crate::provenance;
 use crate::report::log_json;
@@ -143,7 +144,11 @@ pub fn simulate(
     let shots: Vec<usize> = (0..study.survey.shots.len()).collect();
     session.progress.begin("modelling", shots.len());
     let all = treewave_inversion::ShotLoop { shots: &shots, ..setup.shot_loop(session) };
-    all.simulate(&|shot| Ok(Some(setup.from_rest(&setup.simulated(&program, shot)?))), &mut |shot, traces| {
+    let model = |shot: usize| {
+        let traces = setup.simulated(&program, shot, &session.stop)?;
+        Ok(traces.map(|traces| setup.from_rest(&traces)))
+    };
+    all.simulate(&model, &mut |shot, traces| {
         let shape = (study.survey.shots[shot].receivers_m.len(), study.survey.samples);
         let view = ArrayView2::from_shape(shape, traces).expect("traces fill the shot");
         writer.as_mut().expect("the sink is called on rank 0").write_shot(shot, view).map_err(unwritable)
@@ -169,9 +174,10 @@ pub fn gradient(session: &Session, study: &Study, to: Option<&Path>) -> Result<i
     let setup = SeedSetup::new(study, session.path)?;
     session.cluster.agree(check_scratch(&study.config.reversal))?;
     let (plan, _) = setup.plan(session.cluster.as_ref(), false)?;
-    session.progress.begin("gradient", setup.shots.len());
-    let summed = setup.evaluate(session, &plan)?;
     let file = to.map_or_else(|| study.config.run.output.join("gradient.h5"), Path::to_path_buf);
+    let kept = KeptGradient::of(study, session, 0, &file)?;
+    session.progress.begin("gradient", setup.shots.len());
+    let summed = setup.evaluate(session, &plan, &kept.files)?;
     let peak_rss_bytes = session.peak_rss_bytes();
     let written = if session.leads() {
         let [c2, wavelet, u0] = &summed.arrays[..] else { unreachable!("three arrays are summed") };
@@ -193,6 +199,9 @@ pub fn gradient(session: &Session, study: &Study, to: Option<&Path>) -> Result<i
         Ok(())
     };
     session.cluster.agree(written)?;
+    if session.leads() {
+        kept.remove();
+    }
     session.progress.line(&format!("misfit {:.6e}; {}", summed.misfit, file.display()));
     Ok(0)
 }
@@ -273,7 +282,8 @@ fn taylor(
     change: &[f64],
 ) -> Result<Vec<Check>, Failure> {
     let number = setup.shots[0];
-    let observed = setup.traces(&setup.target()?, number)?;
+    let (stop, asked) = (StopFlag::default(), "nobody asks to stop");
+    let observed = setup.traces(&setup.target()?, number, &stop)?.expect(asked);
     let misfit = |traces: &[f64], derivative: &mut [f64]| squared_difference(traces, &observed, derivative);
     let gradient = gradients(session, setup, plan, program, misfit)?;
     // Uphill everywhere, so that the first order leads.
@@ -281,7 +291,7 @@ fn taylor(
     let slope = dot(&gradient.c2, &change);
     let remainders_at = |h: f64| -> Result<(f64, f64), Failure> {
         let moved: Vec<f64> = c2.iter().zip(&change).map(|(c, d)| c + h * d).collect();
-        let traces = setup.simulated(&setup.program_of(&moved)?, number)?;
+        let traces = setup.simulated(&setup.program_of(&moved)?, number, &stop)?.expect(asked);
         let difference = misfit(&traces, &mut vec![0.0; traces.len()]) - gradient.value;
         Ok((difference.abs(), (difference - h * slope).abs()))
     };
@@ -309,9 +319,9 @@ fn gradients(
     let run = in_thread_pool(|| {
         let mut workspace = Workspace::new(&shot, ());
         let (mut output, mut adjoint) = (shot.new_output(), shot.new_adjoint());
-        let (steps, schedule, stop) =
-            (setup.steps(), plan.schedule().into_iter().flatten(), || session.stop.requested());
-        let run = reverse(&shot, steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &stop);
+        let (steps, schedule) = (setup.steps(), plan.schedule().into_iter().flatten());
+        let mut stop = || session.stop.requested();
+        let run = reverse(&shot, steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut stop);
         run.map(|(value, _)| Gradients {
             value,
             c2: shot.gradient_c2(&adjoint),

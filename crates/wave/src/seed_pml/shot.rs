@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytemuck::Pod;
 use treewave_core::Real;
-use treewave_reversal::Evolution;
+use treewave_reversal::{Evolution, Snapshot};
 
 use super::SeedPmlError;
 use super::program::SeedPml;
@@ -41,6 +41,25 @@ impl<T> SeedAdjoint<T> {
     /// The adjoint fields; see [`SeedState`].
     pub fn state(&self) -> &SeedState<T> {
         &self.state
+    }
+}
+
+/// All of it.
+impl<T: Real + Pod + Send + Sync> Snapshot for SeedAdjoint<T> {
+    fn copy_from(&mut self, other: &Self) {
+        let from = other.parts();
+        self.parts_mut().into_iter().zip(from).for_each(|(to, from)| to.copy_from_slice(from));
+    }
+    fn parts(&self) -> Vec<&[u8]> {
+        let mut parts = self.state.parts();
+        parts.extend([&self.gradient, &self.wavelet, &self.residual].map(|v| bytemuck::cast_slice::<T, u8>(v)));
+        parts
+    }
+    fn parts_mut(&mut self) -> Vec<&mut [u8]> {
+        let mut parts = self.state.parts_mut();
+        let rest = [&mut self.gradient, &mut self.wavelet, &mut self.residual];
+        parts.extend(rest.map(|v| bytemuck::cast_slice_mut::<T, u8>(v)));
+        parts
     }
 }
 
@@ -143,9 +162,23 @@ impl<'a, T: Real + Send + Sync> SeedPmlShot<'a, T> {
     /// # Errors
     /// A blow-up.
     pub fn simulate(&self) -> Result<(Vec<T>, SeedState<T>), SeedPmlError> {
+        Ok(self.simulate_until(&|| false)?.expect("nobody asks to stop"))
+    }
+
+    /// The same, or nothing as soon as `stop` says so, which is asked every few steps.
+    ///
+    /// # Errors
+    /// As [`simulate`](Self::simulate).
+    #[allow(clippy::type_complexity, reason = "that of `simulate`, or nothing")]
+    pub fn simulate_until(&self, stop: &dyn Fn() -> bool) -> Result<Option<(Vec<T>, SeedState<T>)>, SeedPmlError> {
         let (mut state, mut output) = (self.program.new_state(), self.new_output());
-        self.run(0..self.steps, &mut state, None, Some(&mut output))?;
-        Ok((self.by_trace(&output), state))
+        for first in (0..self.steps).step_by(LOOK_EVERY) {
+            if stop() {
+                return Ok(None);
+            }
+            self.run(first..self.steps.min(first + LOOK_EVERY), &mut state, None, Some(&mut output))?;
+        }
+        Ok(Some((self.by_trace(&output), state)))
     }
 
     /// The loop of the field over a range of steps.

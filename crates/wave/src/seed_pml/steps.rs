@@ -89,7 +89,10 @@ impl<T: Send + Sync> Slab for Backward<'_, T> {
 }
 
 /// The field at a level, and the one that the level computes.
-fn now_and_next<'s, 'a, T>(fields: &'s mut [Part<'a, T>; 2], level: usize) -> (&'s mut Part<'a, T>, &'s mut Part<'a, T>) {
+fn now_and_next<'s, 'a, T>(
+    fields: &'s mut [Part<'a, T>; 2],
+    level: usize,
+) -> (&'s mut Part<'a, T>, &'s mut Part<'a, T>) {
     let [even, odd] = fields;
     if level.is_multiple_of(2) { (even, odd) } else { (odd, even) }
 }
@@ -234,7 +237,8 @@ impl<T: Real + Send + Sync> SeedPml<T> {
                     q.row(row)[column] += m.row(row)[column] * residual[r * each + first + step];
                 }
                 let field = q.rows();
-                slab.injected.set(&tile.near, step, |Point { row, column }| field.row(row)[column] / m.row(row)[column]);
+                slab.injected
+                    .set(&tile.near, step, |Point { row, column }| field.row(row)[column] / m.row(row)[column]);
                 tile.near.clone().for_each(|i| self.adjoint_memory_row(slab, i, tile.level));
                 tile.rows.clone().for_each(|i| self.adjoint_row(slab, i, tile.level, &records[step]));
             });

@@ -120,7 +120,8 @@ impl Wavefront {
         };
         // What is `margin` rows farther than a tile that goes through `rows` of `whole`.
         let ahead = |tile: &Range<usize>, whole: &Range<usize>, margin: usize| {
-            let start = if tile.start == whole.start { whole.start.saturating_sub(margin) } else { tile.start + margin };
+            let start =
+                if tile.start == whole.start { whole.start.saturating_sub(margin) } else { tile.start + margin };
             start.clamp(all.start, all.end)..(tile.end + margin).min(all.end)
         };
         for front in (begin..end + (self.levels - 1) * SKEW).step_by(TILE) {

@@ -1,6 +1,9 @@
 //! Misfit and gradients have the same bits by every strategy, in memory and spilled, on any number of threads.
 
-use treewave_reversal::{Costs, DiskReads, Log, MemoryStore, Strategy, TieredStore, Trajectory, Workspace, reverse};
+use treewave_reversal::{
+    Costs, DiskReads, Log, MemoryStore, ReverseError, Snapshot, Strategy, TieredStore, Trajectory, Turned, Watch,
+    Workspace, reverse,
+};
 use treewave_storage::SpillStore;
 use treewave_wave::seed_pml::squared_difference;
 use treewave_wave::{Parallelism, SeedLayer, in_thread_pool};
@@ -56,7 +59,8 @@ fn gradient(case: &Case, strategy: Strategy, segment_steps: usize) -> (Vec<u64>,
     let mut store = TieredStore::new(MemoryStore::new(|| program.new_state()), spill);
     let mut workspace = Workspace::new(&shot, ());
     let (mut output, mut adjoint) = (shot.new_output(), shot.new_adjoint());
-    let result = reverse(&shot, case.steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+    let result =
+        reverse(&shot, case.steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false);
     let (misfit, log) = result.expect("a legal schedule");
     let parts = [
         vec![misfit],
@@ -91,5 +95,56 @@ fn any_number_of_threads_gives_the_bits_of_one() {
         let threaded = case(Parallelism::Threads);
         let (found, _) = pool.install(|| in_thread_pool(|| gradient(&threaded, Strategy::Revolve { snapshots: 4 }, 2)));
         assert!(found == expected, "{threads} threads");
+    }
+}
+
+/// Stops after some looks that come after the turn; or goes on.
+struct Stopping(usize, Option<Turned>);
+
+impl<A> Watch<A> for Stopping {
+    fn stop(&mut self, turned: Option<Turned>, _: &A) -> bool {
+        if self.1.is_some() {
+            return false;
+        }
+        self.0 -= usize::from(turned.is_some() && self.0 > 0);
+        self.0 == 0
+    }
+    fn misfit(&self) -> Option<f64> {
+        self.1.map(|turned| turned.misfit)
+    }
+}
+
+#[test]
+fn a_shot_goes_on_from_the_bytes_of_its_adjoint_state() {
+    let case = case(Parallelism::Serial);
+    let (expected, _) = gradient(&case, Strategy::StoreAll, 1);
+    let (program, strategy) = (case.program(), Strategy::Revolve { snapshots: 4 });
+    let target: Vec<f64> = noise(2, case.steps * case.receivers.len()).iter().map(|x| 1e-3 * x).collect();
+    let shot = case.shot(&program).with_misfit(|traces, d| squared_difference(traces, &target, d));
+    let mut store = MemoryStore::new(|| program.new_state());
+    let mut workspace = Workspace::new(&shot, ());
+    for looks in [1, 2, 17, 90] {
+        let (mut output, mut adjoint) = (shot.new_output(), shot.new_adjoint());
+        let schedule = strategy.schedule(case.steps).expect("a schedule");
+        let mut first = Stopping(looks, None);
+        let stopped =
+            reverse(&shot, case.steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut first);
+        let Err(ReverseError::Stopped { remaining, .. }) = stopped else { panic!("it was not stopped") };
+        assert!(remaining > 0);
+        let mut other = shot.new_adjoint();
+        other.parts_mut().into_iter().zip(adjoint.parts()).for_each(|(to, from)| to.copy_from_slice(from));
+        let mut goes_on = Stopping(0, Some(Turned { remaining, misfit: f64::from_bits(expected[0]) }));
+        let schedule = strategy.schedule(remaining).expect("a schedule");
+        let mut output = shot.new_output();
+        let done =
+            reverse(&shot, remaining, schedule, &mut store, &mut workspace, &mut output, &mut other, &mut goes_on);
+        let found = [
+            vec![done.expect("a legal schedule").0],
+            shot.gradient_c2(&other),
+            shot.gradient_wavelet(&other),
+            shot.gradient_u0(&other),
+            shot.gradient_before0(&other),
+        ];
+        assert!(found.concat().into_iter().map(f64::to_bits).eq(expected.iter().copied()), "stopped at look {looks}");
     }
 }

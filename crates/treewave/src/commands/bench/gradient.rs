@@ -167,7 +167,8 @@ fn planned<'a, T: Scalar>(
         let shot = new_shot();
         let began = Instant::now();
         let schedule = plan.schedule().into_iter().flatten();
-        let done = reverse(&shot, steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+        let done =
+            reverse(&shot, steps, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false);
         let (_, log) = done.map_err(|e| unwritable(chain(&e)))?;
         std::hint::black_box(shot.gradient_vp(&adjoint));
         Ok((began.elapsed().as_secs_f64(), log))
@@ -202,9 +203,9 @@ fn inverted(acoustic: &Acoustic<f32>, steps: usize, arguments: &Bench, budget: &
     let mut run = || {
         let shot = new_shot(arguments.everywhere);
         let began = Instant::now();
-        let blocks = plan.blocks();
+        let blocks = plan.blocks_of(steps);
         let done =
-            reverse_by_inversion(&shot, blocks, &mut store, &mut workspace, &mut output, &mut adjoint, &|| false);
+            reverse_by_inversion(&shot, blocks, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false);
         let (_, log) = done.map_err(|e| unwritable(chain(&e)))?;
         std::hint::black_box(shot.shot().gradient_vp(&adjoint));
         Ok((began.elapsed().as_secs_f64(), log))
