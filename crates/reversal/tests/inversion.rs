@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use treewave_reversal::{
     Blocks, Choice, Evolution, InversionWorkspace, Invertible, MemoryLimit, MemoryStore, PlanError, PlanRequest,
-    ReversalPlan, ReverseError, Slot, Snapshot, SnapshotStore, StoreError, StoreStatistics, Strategy, TieredStore, Turned, Watch,
-    Workspace, reverse, reverse_by_inversion,
+    ReversalPlan, ReverseError, Slot, Snapshot, SnapshotStore, StoreError, StoreStatistics, Strategy, TieredStore,
+    Turned, Watch, Workspace, reverse, reverse_by_inversion,
 };
 
 const STEPS: usize = 37;

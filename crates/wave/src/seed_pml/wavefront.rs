@@ -177,7 +177,7 @@ mod tests {
                 let mut guard = fields.lock().unwrap();
                 let [even, odd, memory, put] = &mut *guard;
                 let level = tile.level as i64;
-                let (now, next) = if tile.level % 2 == 0 { (even, odd) } else { (odd, even) };
+                let (now, next) = if tile.level.is_multiple_of(2) { (even, odd) } else { (odd, even) };
                 let what = format!("{n} rows, {levels} levels, {threads} threads, {phase:?}, {tile:?}");
                 let ring = |i: usize| i == 0 || i == n + 1;
                 let reads = |array: &[i64], i: usize, at: i64| {
