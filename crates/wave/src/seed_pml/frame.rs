@@ -100,12 +100,23 @@ impl Frame {
             Piece::High => Some(low + 1..low + 1 + cells.len()),
         }
     }
-    /// A piece of row `i` of an array, with one element more at either end; zeros where nothing is stored.
-    pub(super) fn with_ends<'a, T>(&self, array: Rows<'a, T>, i: usize, piece: Piece, zeros: &'a [T]) -> &'a [T] {
-        let stored = (1..=self.n[0]).contains(&i).then(|| self.within(i, piece)).flatten();
+    /// Where some cells of a piece of row `i` stand within the stored row; nothing where they are not stored.
+    pub(super) fn cells_within(&self, i: usize, piece: Piece, cells: &Range<usize>) -> Option<Range<usize>> {
+        let first = self.within(i, piece)?.start + cells.start - self.range(piece).start;
+        Some(first..first + cells.len())
+    }
+    /// Some cells of a piece of row `i` of an array, with one element more at either end; zeros where nothing is stored.
+    pub(super) fn with_ends<'a, T>(
+        &self,
+        array: Rows<'a, T>,
+        i: usize,
+        (piece, cells): (Piece, &Range<usize>),
+        zeros: &'a [T],
+    ) -> &'a [T] {
+        let stored = (1..=self.n[0]).contains(&i).then(|| self.cells_within(i, piece, cells)).flatten();
         match stored {
-            Some(cells) => &array.row(i)[cells.start - 1..cells.end + 1],
-            None => &zeros[..self.range(piece).len() + 2],
+            Some(within) => &array.row(i)[within.start - 1..within.end + 1],
+            None => &zeros[..cells.len() + 2],
         }
     }
     /// An array of the frame spread over all points `(x, z)`, the ring included; zero where nothing is stored.

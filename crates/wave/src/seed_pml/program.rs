@@ -1,5 +1,7 @@
 //! The discrete program for one model: time step and its transpose.
 
+use std::ops::Range;
+
 use treewave_core::Real;
 use treewave_kernels::SeedKernels;
 use treewave_kernels::seed_pml::{Cross, Damping, SeedConstants};
@@ -161,10 +163,6 @@ impl<T: Real + Send + Sync> SeedPml<T> {
     pub fn index(&self, [i, k]: [usize; 2]) -> usize {
         i * self.stride + k
     }
-    /// Elements from one row of a field to the next.
-    pub(super) fn stride(&self) -> usize {
-        self.stride
-    }
     /// Cells without the ring along x and z.
     pub fn inside(&self) -> [usize; 2] {
         self.options.points.map(|points| points - 2)
@@ -205,28 +203,35 @@ impl<T: Real + Send + Sync> SeedPml<T> {
         (0..nx).flat_map(|i| field[i * self.stride..][..nz].iter().copied()).collect()
     }
 
-    /// A row of a field with its neighbours, piece by piece.
-    pub(super) fn cross<'a>(&self, field: Rows<'a, T>, i: usize, piece: Piece) -> Cross<'a, T> {
-        let cells = self.frame.range(piece);
+    /// The pieces of a row that have cells of some columns, with these.
+    pub(super) fn pieces(&self, columns: &Range<usize>) -> impl Iterator<Item = (Piece, Range<usize>)> + use<T> {
+        let cut = Piece::ALL.map(|piece| {
+            let Range { start, end } = self.frame.range(piece);
+            (piece, start.max(columns.start)..end.min(columns.end))
+        });
+        cut.into_iter().filter(|(_, cells)| !cells.is_empty())
+    }
+    /// Cells of row `i` of a field with their neighbours.
+    pub(super) fn cross<'a>(&self, field: Rows<'a, T>, i: usize, cells: &Range<usize>) -> Cross<'a, T> {
         Cross {
             above: &field.row(i - 1)[cells.clone()],
             own: &field.row(i)[cells.start - 1..cells.end + 1],
-            below: &field.row(i + 1)[cells],
+            below: &field.row(i + 1)[cells.clone()],
         }
     }
-    /// The pieces before and behind row `i` of an array of the frame.
-    pub(super) fn across<'a>(&'a self, array: Rows<'a, T>, i: usize, piece: Piece) -> [&'a [T]; 2] {
+    /// Cells of a piece before and behind row `i` of an array of the frame.
+    pub(super) fn across<'a>(&'a self, array: Rows<'a, T>, i: usize, cells: (Piece, &Range<usize>)) -> [&'a [T]; 2] {
         [i - 1, i + 1].map(|i| {
-            let row = self.frame.with_ends(array, i, piece, &self.zeros);
+            let row = self.frame.with_ends(array, i, cells, &self.zeros);
             &row[1..row.len() - 1]
         })
     }
-    /// Row `i` of an array of the frame with one cell more at either end.
-    pub(super) fn along<'a>(&'a self, array: Rows<'a, T>, i: usize, piece: Piece) -> &'a [T] {
-        self.frame.with_ends(array, i, piece, &self.zeros)
+    /// Cells of a piece of row `i` of an array of the frame with one more at either end.
+    pub(super) fn along<'a>(&'a self, array: Rows<'a, T>, i: usize, cells: (Piece, &Range<usize>)) -> &'a [T] {
+        self.frame.with_ends(array, i, cells, &self.zeros)
     }
-    pub(super) fn damping_of(&self, i: usize, piece: Piece) -> Damping<'_, T> {
-        Damping { x: self.damping[0][i], z: &self.damping[1][self.frame.range(piece)] }
+    pub(super) fn damping_of(&self, i: usize, cells: &Range<usize>) -> Damping<'_, T> {
+        Damping { x: self.damping[0][i], z: &self.damping[1][cells.clone()] }
     }
     /// Squared velocities, row by row.
     pub(super) fn m_rows(&self) -> Rows<'_, T> {

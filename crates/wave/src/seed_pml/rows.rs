@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::wavefront::Cells;
+
 /// Rows of an array, to read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rows<'a, T> {
@@ -97,9 +99,9 @@ impl<'a, T> PointsPart<'a, T> {
         (self.points, self.values) = (low, kept);
         PointsPart { points: high, values: rest, each: self.each }
     }
-    /// Value `n` of every point in some rows becomes what `value` says of the point.
-    pub(super) fn set(&mut self, rows: &Range<usize>, n: usize, value: impl Fn(Point) -> T) {
-        for i in within(self.points, rows) {
+    /// Value `n` of every point in some columns of some rows becomes what `value` says of the point.
+    pub(super) fn set(&mut self, cells: &Cells, n: usize, value: impl Fn(Point) -> T) {
+        for i in within(self.points, &cells.rows).filter(|&i| cells.columns.contains(&self.points[i].column)) {
             self.values[i * self.each + n] = value(self.points[i]);
         }
     }
@@ -134,8 +136,8 @@ mod tests {
         let mut low = PointsPart::new(&points, Some(&mut values), 2);
         let mut high = low.split_off(4);
         assert_eq!((low.points.len(), high.points.len()), (2, 2));
-        low.set(&(0..4), 1, |point| 10 * point.row + point.column);
-        high.set(&(5..10), 0, |point| point.column);
+        low.set(&Cells { rows: 0..4, columns: 0..9 }, 1, |point| 10 * point.row + point.column);
+        high.set(&Cells { rows: 0..10, columns: 2..9 }, 0, |point| point.column);
         assert_eq!(values, [0, 25, 0, 26, 0, 0, 3, 0]);
         assert_eq!(within(&points, &(2..4)), 0..2);
         assert_eq!(within(&points, &(5..9)), 3..3);

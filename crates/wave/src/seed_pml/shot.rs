@@ -195,7 +195,7 @@ impl<'a, T: Real + Send + Sync> SeedPmlShot<'a, T> {
         let dt2 = self.dt2();
         let mut n = steps.start;
         while n < steps.end {
-            let together = self.program.together((steps.end - n).min(LOOK_EVERY - n % LOOK_EVERY));
+            let together = MAX_STEPS.min(steps.end - n).min(LOOK_EVERY - n % LOOK_EVERY);
             let mut injected = [T::ZERO; MAX_STEPS];
             injected.iter_mut().zip(&self.wavelet[n..n + together]).for_each(|(to, &w)| *to = dt2 * w);
             let records = match records.as_deref_mut() {
@@ -260,7 +260,7 @@ impl<'a, T: Real + Send + Sync> SeedPmlShot<'a, T> {
         let dt2 = self.dt2();
         let mut end = steps.end;
         while end > steps.start {
-            let first = end - self.program.together(end - steps.start);
+            let first = end - MAX_STEPS.min(end - steps.start);
             let exchange = BackExchange {
                 source: self.source,
                 injected: &mut adjoint.wavelet[first..end],

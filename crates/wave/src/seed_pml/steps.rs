@@ -1,15 +1,12 @@
 //! Some steps of the field, and some steps back of its adjoint, in wavefronts.
 
-use std::ops::Range;
-
 use treewave_core::Real;
 use treewave_kernels::seed_pml::AdjointLayer;
 
-use super::frame::Piece;
 use super::program::SeedPml;
 use super::rows::{Part, Point, PointsPart, Rows, within};
 use super::state::{SeedRecord, SeedState};
-use super::wavefront::{MAX_STEPS, Phase, Slab, Tile, Wavefront};
+use super::wavefront::{Cells, MAX_STEPS, Phase, Slab, Tile, Wavefront};
 use crate::tiles::Parallelism;
 
 /// Bytes that tiles may take of the second-level cache.
@@ -98,17 +95,12 @@ fn now_and_next<'s, 'a, T>(
 }
 
 impl<T: Real + Send + Sync> SeedPml<T> {
-    /// Steps that are computed together, of `left`.
-    pub(super) fn together(&self, left: usize) -> usize {
-        Wavefront::steps_in(CACHE, ARRAYS * self.stride() * size_of::<T>()).min(left)
-    }
-
     fn wavefront(&self, levels: usize) -> Wavefront {
         let threads = match self.options().parallelism {
             Parallelism::Serial => 1,
             Parallelism::Threads => rayon::current_num_threads(),
         };
-        Wavefront::new(self.inside()[0], levels, threads)
+        Wavefront::new(self.inside(), levels, Wavefront::columns_in(CACHE, ARRAYS * size_of::<T>()), threads)
     }
 
     /// Some steps, as many as are injected: `now` becomes the field behind them, `before` the one before that, φ and ψ move on.
@@ -124,16 +116,16 @@ impl<T: Real + Send + Sync> SeedPml<T> {
             let slab = self.forward(state, records, PointsPart::new(receivers, samples, each));
             waves.visit(phase, slab, &|slab: &mut Forward<T>, tile: &Tile| {
                 if let Some(done) = tile.level.checked_sub(1) {
-                    tile.far.clone().for_each(|i| self.memory_row(slab, i, done));
+                    self.move_memory(slab, &tile.far, done);
                     let (now, _) = now_and_next(&mut slab.fields, tile.level);
-                    if tile.near.contains(&source.row) {
+                    if tile.near.has(source) {
                         now.row(source.row)[source.column] += injected[done];
                     }
                     let now = now.rows();
                     slab.samples.set(&tile.near, first + done, |point| now.row(point.row)[point.column]);
                 }
                 if tile.level < steps {
-                    tile.rows.clone().for_each(|i| self.field_row(slab, i, tile.level));
+                    self.move_field(slab, &tile.own, tile.level);
                 }
             });
         }
@@ -165,44 +157,47 @@ impl<T: Real + Send + Sync> SeedPml<T> {
         }
     }
 
-    /// A row of the new field, without its source.
-    fn field_row(&self, slab: &mut Forward<T>, i: usize, level: usize) {
-        let (now, next) = now_and_next(&mut slab.fields, level);
-        let (now, next, m) = (now.rows(), next.row(i), self.m_rows().row(i));
-        let record = slab.records[level][0].row(i);
-        for piece in Piece::ALL {
-            let cells = self.frame().range(piece);
-            if cells.is_empty() {
-                continue;
+    /// Cells of the new field, without its source.
+    fn move_field(&self, slab: &mut Forward<T>, cells: &Cells, level: usize) {
+        let Forward { fields, phi, psi, records, .. } = slab;
+        let (now, next) = now_and_next(fields, level);
+        let (now, phi, psi, record) = (now.rows(), phi.rows(), psi.rows(), &mut records[level][0]);
+        for i in cells.rows.clone() {
+            let (next, m, record) = (next.row(i), self.m_rows().row(i), record.row(i));
+            for (piece, cells) in self.pieces(&cells.columns) {
+                let record = if record.is_empty() { &mut [] } else { &mut record[cells.start - 1..cells.end - 1] };
+                let (u, m, next) = (self.cross(now, i, &cells), &m[cells.clone()], &mut next[cells.clone()]);
+                if self.frame().within(i, piece).is_none() {
+                    (self.kernels().interior)(self.constants(), next, u, m, record);
+                    continue;
+                }
+                let stored = (piece, &cells);
+                let (phi, psi) = (self.across(phi, i, stored), self.along(psi, i, stored));
+                (self.kernels().layer)(self.constants(), self.damping_of(i, &cells), next, u, m, phi, psi, record);
             }
-            let record = if record.is_empty() { &mut [] } else { &mut record[cells.start - 1..cells.end - 1] };
-            let (u, m, next) = (self.cross(now, i, piece), &m[cells.clone()], &mut next[cells]);
-            if self.frame().within(i, piece).is_none() {
-                (self.kernels().interior)(self.constants(), next, u, m, record);
-                continue;
-            }
-            let (phi, psi) = (self.across(slab.phi.rows(), i, piece), self.along(slab.psi.rows(), i, piece));
-            (self.kernels().layer)(self.constants(), self.damping_of(i, piece), next, u, m, phi, psi, record);
         }
     }
 
-    /// A row of the auxiliary fields from the new field of a step, without its source.
-    fn memory_row(&self, slab: &mut Forward<T>, i: usize, step: usize) {
-        let (_, new) = now_and_next(&mut slab.fields, step);
-        let (new, m) = (new.rows(), self.m_rows().row(i));
-        let [_, slope_x, slope_z] = &mut slab.records[step];
+    /// Cells of the auxiliary fields from the new field of a step, without its source.
+    fn move_memory(&self, slab: &mut Forward<T>, cells: &Cells, step: usize) {
+        let Forward { fields, phi, psi, records, .. } = slab;
+        let (_, new) = now_and_next(fields, step);
+        let (new, [_, slope_x, slope_z]) = (new.rows(), &mut records[step]);
         let recorded = !slope_x.is_nothing();
-        let (phi, psi, slope_x, slope_z) = (slab.phi.row(i), slab.psi.row(i), slope_x.row(i), slope_z.row(i));
-        for piece in Piece::ALL {
-            let Some(within) = self.frame().within(i, piece) else { continue };
-            let slopes = if recorded {
-                [&mut slope_x[within.clone()], &mut slope_z[within.clone()]]
-            } else {
-                [&mut [][..], &mut []]
-            };
-            let (u, m) = (self.cross(new, i, piece), &m[self.frame().range(piece)]);
-            let (phi, psi) = (&mut phi[within.clone()], &mut psi[within]);
-            (self.kernels().memory)(self.constants(), self.damping_of(i, piece), u, m, phi, psi, slopes);
+        for i in cells.rows.clone() {
+            let m = self.m_rows().row(i);
+            let (phi, psi, slope_x, slope_z) = (phi.row(i), psi.row(i), slope_x.row(i), slope_z.row(i));
+            for (piece, cells) in self.pieces(&cells.columns) {
+                let Some(within) = self.frame().cells_within(i, piece, &cells) else { continue };
+                let slopes = if recorded {
+                    [&mut slope_x[within.clone()], &mut slope_z[within.clone()]]
+                } else {
+                    [&mut [][..], &mut []]
+                };
+                let (u, damping) = (self.cross(new, i, &cells), self.damping_of(i, &cells));
+                let (phi, psi) = (&mut phi[within.clone()], &mut psi[within]);
+                (self.kernels().memory)(self.constants(), damping, u, &m[cells], phi, psi, slopes);
+            }
         }
     }
 
@@ -232,15 +227,15 @@ impl<T: Real + Send + Sync> SeedPml<T> {
             waves.visit(phase, slab, &|slab: &mut Backward<T>, tile: &Tile| {
                 let step = steps - 1 - tile.level;
                 let (q, _) = now_and_next(&mut slab.fields, tile.level);
-                for r in within(receivers, &tile.near) {
+                for r in within(receivers, &tile.near.rows).filter(|&r| tile.near.has(receivers[r])) {
                     let Point { row, column } = receivers[r];
                     q.row(row)[column] += m.row(row)[column] * residual[r * each + first + step];
                 }
                 let field = q.rows();
                 slab.injected
                     .set(&tile.near, step, |Point { row, column }| field.row(row)[column] / m.row(row)[column]);
-                tile.near.clone().for_each(|i| self.adjoint_memory_row(slab, i, tile.level));
-                tile.rows.clone().for_each(|i| self.adjoint_row(slab, i, tile.level, &records[step]));
+                self.adjoint_memory(slab, &tile.near, tile.level);
+                self.move_adjoint(slab, &tile.own, tile.level, &records[step]);
             });
         }
         if steps % 2 == 1 {
@@ -248,47 +243,48 @@ impl<T: Real + Send + Sync> SeedPml<T> {
         }
     }
 
-    /// A row of `q` from `Q`, in the layer.
-    fn adjoint_memory_row(&self, slab: &mut Backward<T>, i: usize, level: usize) {
-        let (q, _) = now_and_next(&mut slab.fields, level);
-        let (q, m) = (q.row(i), self.m_rows().row(i));
-        for piece in Piece::ALL {
-            if self.frame().within(i, piece).is_some() {
-                let cells: Range<usize> = self.frame().range(piece);
-                let (f, g) = (self.across(slab.f.rows(), i, piece), self.along(slab.g.rows(), i, piece));
-                let (damping, m) = (self.damping_of(i, piece), &m[cells.clone()]);
-                (self.kernels().adjoint_memory)(self.constants(), damping, &mut q[cells], m, f, g);
+    /// Cells of `q` from `Q`, in the layer.
+    fn adjoint_memory(&self, slab: &mut Backward<T>, cells: &Cells, level: usize) {
+        let Backward { fields, f, g, .. } = slab;
+        let ((q, _), f, g) = (now_and_next(fields, level), f.rows(), g.rows());
+        for i in cells.rows.clone() {
+            let (q, m) = (q.row(i), self.m_rows().row(i));
+            for (piece, cells) in self.pieces(&cells.columns) {
+                if self.frame().within(i, piece).is_some() {
+                    let (f, g) = (self.across(f, i, (piece, &cells)), self.along(g, i, (piece, &cells)));
+                    let (damping, q, m) = (self.damping_of(i, &cells), &mut q[cells.clone()], &m[cells]);
+                    (self.kernels().adjoint_memory)(self.constants(), damping, q, m, f, g);
+                }
             }
         }
     }
 
-    /// A row of `Q⁻`, `F⁻`, `G⁻` and the gradient.
-    fn adjoint_row(&self, slab: &mut Backward<T>, i: usize, level: usize, record: &SeedRecord<T>) {
-        let [_, frame, cells] = self.starts();
-        let curvature = Rows::new(&record.curvature, cells).row(i);
-        let slopes = record.slopes.each_ref().map(|slope| Rows::new(slope, frame).row(i));
-        let (q, next) = now_and_next(&mut slab.fields, level);
-        let (q, next, gradient) = (q.rows(), next.row(i), slab.gradient.row(i));
-        let (f, g, all_m) = (slab.f.row(i), slab.g.row(i), self.m_rows());
-        for piece in Piece::ALL {
-            let cells = self.frame().range(piece);
-            if cells.is_empty() {
-                continue;
+    /// Cells of `Q⁻`, `F⁻`, `G⁻` and the gradient.
+    fn move_adjoint(&self, slab: &mut Backward<T>, cells: &Cells, level: usize, record: &SeedRecord<T>) {
+        let [_, frame, all_cells] = self.starts();
+        let curvature = Rows::new(&record.curvature, all_cells);
+        let slopes = record.slopes.each_ref().map(|slope| Rows::new(slope, frame));
+        let Backward { fields, f, g, gradient, .. } = slab;
+        let ((q, next), all_m) = (now_and_next(fields, level), self.m_rows());
+        let q = q.rows();
+        for i in cells.rows.clone() {
+            let (next, f, g, gradient) = (next.row(i), f.row(i), g.row(i), gradient.row(i));
+            for (piece, cells) in self.pieces(&cells.columns) {
+                let inside = cells.start - 1..cells.end - 1;
+                let curvature = &curvature.row(i)[inside.clone()];
+                let (next, gradient) = (&mut next[cells.clone()], &mut gradient[inside]);
+                let q = self.cross(q, i, &cells);
+                let Some(within) = self.frame().cells_within(i, piece, &cells) else {
+                    let m = &all_m.row(i)[cells];
+                    (self.kernels().adjoint_interior)(self.constants(), next, q, m, curvature, gradient);
+                    continue;
+                };
+                let slopes = slopes.map(|slope| &slope.row(i)[within.clone()]);
+                let (m, damping) = (self.cross(all_m, i, &cells), self.damping_of(i, &cells));
+                let (f, g) = (&mut f[within.clone()], &mut g[within]);
+                let row = AdjointLayer { next, q, m, f, g, record: curvature, slopes, gradient };
+                (self.kernels().adjoint_layer)(self.constants(), damping, row);
             }
-            let inside = cells.start - 1..cells.end - 1;
-            let curvature = &curvature[inside.clone()];
-            let (next, gradient) = (&mut next[cells.clone()], &mut gradient[inside]);
-            let q = self.cross(q, i, piece);
-            let Some(within) = self.frame().within(i, piece) else {
-                let m = &all_m.row(i)[cells];
-                (self.kernels().adjoint_interior)(self.constants(), next, q, m, curvature, gradient);
-                continue;
-            };
-            let slopes = slopes.map(|slope| &slope[within.clone()]);
-            let m = self.cross(all_m, i, piece);
-            let (f, g) = (&mut f[within.clone()], &mut g[within]);
-            let row = AdjointLayer { next, q, m, f, g, record: curvature, slopes, gradient };
-            (self.kernels().adjoint_layer)(self.constants(), self.damping_of(i, piece), row);
         }
     }
 }

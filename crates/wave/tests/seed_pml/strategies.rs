@@ -87,6 +87,54 @@ fn every_strategy_gives_the_bits_of_store_all() {
     assert!(spilled > 0, "no strategy went to disk");
 }
 
+/// Misfit-free gradients of a case whose model is as long as two tiles, along z or, turned by a right angle, along x.
+fn long(along_z: bool) -> [Vec<f64>; 4] {
+    const LONG: usize = 1600;
+    const SHORT: usize = 30;
+    let turned = |[a, b]: [usize; 2]| if along_z { [a, b] } else { [b, a] };
+    let points = turned([SHORT, LONG]);
+    let noise = noise(5, SHORT * LONG);
+    // Varies along both axes, most where the wave is.
+    let c2 = |[ix, iz]: [usize; 2]| {
+        let [a, b] = turned([ix, iz]);
+        (2500.0 + 500.0 * noise[a * LONG + b]).powi(2)
+    };
+    let spacing_m = if along_z { [10.0, 9.0] } else { [9.0, 10.0] };
+    let layer = SeedLayer { width_cells: 6, ..SeedLayer::default() };
+    let case = Case {
+        options: SeedPmlOptions { points, spacing_m, dt_s: 1e-3, layer, parallelism: Parallelism::Serial },
+        c2: (0..points[0]).flat_map(|ix| (0..points[1]).map(move |iz| [ix, iz])).map(c2).collect(),
+        source: turned([14, 798]),
+        receivers: [[3, 790], [20, 796], [16, 799], [16, 801], [9, 812]].map(turned).to_vec(),
+        wavelet: ricker(STEPS + 1, 6.0, 18.0, 1e4),
+        steps: STEPS,
+    };
+    let program = case.program();
+    let zeros = vec![0.0; STEPS * case.receivers.len()];
+    let shot = case.shot(&program).with_misfit(|traces, d| squared_difference(traces, &zeros, d));
+    let (mut output, mut adjoint) = (shot.new_output(), shot.new_adjoint());
+    let (mut store, mut workspace) = (MemoryStore::new(|| program.new_state()), Workspace::new(&shot, ()));
+    let schedule = Strategy::Revolve { snapshots: 3 }.schedule_in_segments(STEPS, 20).expect("a schedule");
+    reverse(&shot, STEPS, schedule, &mut store, &mut workspace, &mut output, &mut adjoint, &mut || false).unwrap();
+    let upright = |values: Vec<f64>| match along_z {
+        true => values,
+        false => (0..SHORT).flat_map(|a| (0..LONG).map(move |b| b * SHORT + a)).map(|i| values[i]).collect(),
+    };
+    let (c2, u0) = (shot.gradient_c2(&adjoint), shot.gradient_u0(&adjoint));
+    [shot.by_trace(&output), upright(c2), shot.gradient_wavelet(&adjoint), upright(u0)]
+}
+
+#[test]
+fn tiles_side_by_side_give_what_one_tile_gives() {
+    // The equation is the same along both axes; only along z there are tiles side by side.
+    for (two, one) in long(true).into_iter().zip(long(false)) {
+        let norm = one.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let difference = two.iter().zip(&one).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+        // Other orders of the same few sums, over 61 steps.
+        assert!(norm > 0.0 && difference < 1e-12 * norm, "{difference} of {norm}");
+    }
+}
+
 #[test]
 fn any_number_of_threads_gives_the_bits_of_one() {
     let (expected, _) = gradient(&case(Parallelism::Serial), Strategy::StoreAll, 1);
