@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fail::fail_point;
-use treewave_cluster::Failure;
+use treewave_cluster::{Failure, save_is_due};
 use treewave_core::{ReproducibleSum, SumError};
 
 /// A sum over some of the shots of an evaluation.
@@ -84,9 +84,6 @@ pub trait Ledger: Sync {
     fn every(&self) -> Duration;
 }
 
-/// Saves take at most one part in this many of the time.
-const COSTS: u32 = 20;
-
 /// The sum of this rank under way.
 pub(crate) struct Keeper<'a> {
     ledger: Option<&'a dyn Ledger>,
@@ -123,10 +120,7 @@ impl<'a> Keeper<'a> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.partial.add(shot, misfit, arrays).map_err(failed)?;
         fail_point!("shot.summed");
-        let due = self.ledger.is_some_and(|ledger| {
-            let every = ledger.every();
-            every.is_zero() || state.last.elapsed() >= every.max(COSTS * state.took)
-        });
+        let due = self.ledger.is_some_and(|ledger| save_is_due(state.last.elapsed(), ledger.every(), state.took));
         if due { self.save(&mut state) } else { Ok(()) }
     }
 
