@@ -140,6 +140,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// Shots that the ranks have finished, as far as they have told.
+    #[cfg(any(feature = "mpi", test))]
     pub(crate) fn finished(&self) -> usize {
         self.finished
     }

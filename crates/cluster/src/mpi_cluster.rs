@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::{self, ThreadId};
+use std::time::Instant;
 
 use fail::fail_point;
 use mpi::collective::SystemOperation;
@@ -12,7 +13,7 @@ use mpi::traits::{CommunicatorCollectives, Root};
 use treewave_core::StopFlag;
 
 use crate::cluster::CHUNK_ELEMENTS;
-use crate::patience::{COLLECTIVE_PAUSE, LONGEST_COLLECTIVE_PAUSE};
+use crate::patience::meeting_pause;
 use crate::{
     Cluster, ClusterError, Completion, Failure, Progress, SoloCluster, Work, install_panic_hook, launcher, mpi_queue,
 };
@@ -164,12 +165,11 @@ pub(crate) fn library() -> Option<String> {
 /// Returns when all ranks have come here; sleeps between looks, short at first.
 fn await_all(world: &SimpleCommunicator) {
     fail_point!("message.collective");
-    let mut pause = COLLECTIVE_PAUSE;
+    let began = Instant::now();
     let mut request = world.immediate_barrier();
     while let Err(pending) = request.test() {
         request = pending;
-        thread::sleep(pause);
-        pause = (2 * pause).min(LONGEST_COLLECTIVE_PAUSE);
+        thread::sleep(meeting_pause(began.elapsed()));
     }
 }
 

@@ -10,7 +10,7 @@ mod queue;
 
 use std::time::Duration;
 
-pub use collectives::{barrier_s, sum_bytes, sum_s};
+pub use collectives::{SMALL_AFTER, SMALL_BEFORE, barrier_s, sum_bytes, sum_s};
 #[cfg(test)]
 pub(crate) use failures::Random;
 use queue::{Account, Queue};

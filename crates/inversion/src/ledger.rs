@@ -3,6 +3,7 @@
 //! Sums do not depend on the order of the shots, so whoever goes on, on any number of ranks, does the shots that are missing and
 //! comes to the same bits.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,23 +40,19 @@ impl Partial {
         Ok(())
     }
 
-    /// Whether a shot is in it.
-    fn has(&self, shot: usize) -> bool {
-        self.shots.iter().any(|(known, _)| *known == shot)
-    }
-
     /// One sum of those that were kept, of arrays of some lengths over some shots: those with the highest session first, and
     /// none that shares a shot with one before it or has others.
     pub fn merged(mut kept: Vec<Partial>, lengths: &[usize], shots: &[usize]) -> Partial {
         let session = kept.iter().map(|partial| partial.session).max().unwrap_or(0);
-        let mut all = Partial::new(session + 1, lengths);
+        let (mut all, mut has) = (Partial::new(session + 1, lengths), HashSet::new());
         kept.sort_by_key(|partial| std::cmp::Reverse(partial.session));
         for partial in kept {
             let fits = partial.sums.iter().map(ReproducibleSum::len).eq(lengths.iter().copied());
-            let wanted = |&(shot, _): &(usize, f64)| shots.binary_search(&shot).is_ok() && !all.has(shot);
+            let wanted = |&(shot, _): &(usize, f64)| shots.binary_search(&shot).is_ok() && !has.contains(&shot);
             if fits && partial.shots.iter().all(wanted) {
                 let merged = all.sums.iter_mut().zip(&partial.sums).try_for_each(|(sum, more)| sum.merge(more));
                 merged.expect("lengths are the same, and shots are fewer than summands that fit");
+                has.extend(partial.shots.iter().map(|(shot, _)| *shot));
                 all.shots.extend(partial.shots);
             }
         }

@@ -1,21 +1,23 @@
 //! What the collective calls of a gradient take, by latency and bandwidth.
 
-use std::iter::successors;
+use std::time::Duration;
 
 use super::{Gradient, Machine};
 use crate::cluster::CHUNK_ELEMENTS;
-use crate::patience::{COLLECTIVE_PAUSE, LONGEST_COLLECTIVE_PAUSE};
+use crate::patience::meeting_pause;
 
 /// Collective calls on single numbers before the shots of a gradient: whether the ledger could be read, whether it has a
 /// part of this gradient, and which one.
-pub(super) const SMALL_BEFORE: usize = 3;
+pub const SMALL_BEFORE: usize = 3;
 /// Those after the shots: whether one was interrupted or bad; per summed array two lengths, the number of summands and the window;
 /// whether to keep the sum, and whether that worked; six for the log of the reversals.
-pub(super) const SMALL_AFTER: usize = 2 + 4 * ARRAYS + 2 + 6;
+pub const SMALL_AFTER: usize = 2 + 4 * ARRAYS + 2 + 6;
 /// Arrays that are summed over shots: gradient and illumination.
 const ARRAYS: usize = 2;
 /// Digits of an element of a sum.
 const DIGITS: usize = 3;
+/// How much later than asked for Linux wakes a thread that sleeps (its timer slack).
+const LATE_S: f64 = 50e-6;
 /// Bytes of a digit, or a number.
 const WORD: f64 = 8.0;
 
@@ -31,18 +33,17 @@ fn rounds(ranks: usize) -> u32 {
 
 /// Seconds until ranks that come at the same time know of each other.
 ///
-/// A barrier by dissemination has ⌈log₂ P⌉ rounds of one message (Hensgen, Finkel & Manber 1988). A waiting rank does not spin:
-/// it looks after 10, 20, 40, … µs, at last every millisecond, and a round ends at the look after its message has come.
+/// A barrier by dissemination has ⌈log₂ P⌉ rounds of one message (Hensgen, Finkel & Manber 1988). A rank sleeps between its looks for it,
+/// and a round ends at the first look after its message has come.
 pub fn barrier_s(machine: &Machine) -> f64 {
-    let (first, longest) = (COLLECTIVE_PAUSE.as_secs_f64(), LONGEST_COLLECTIVE_PAUSE.as_secs_f64());
-    let mut looks = successors(Some((first, first)), |&(at, pause): &(f64, f64)| {
-        let pause = (2.0 * pause).min(longest);
-        Some((at + pause, pause))
-    });
-    (0..rounds(machine.ranks)).fold(0.0, |at, _| {
-        let come = at + machine.latency_s;
-        looks.find(|&(look, _)| look >= come).map_or(come, |(look, _)| look)
-    })
+    let mut look = 0.0;
+    for _ in 0..rounds(machine.ranks) {
+        let come = look + machine.latency_s;
+        while look < come {
+            look += meeting_pause(Duration::from_secs_f64(look)).as_secs_f64() + LATE_S;
+        }
+    }
+    look
 }
 
 /// Seconds of a sum of so many bytes over all ranks that have met.

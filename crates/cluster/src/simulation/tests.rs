@@ -155,13 +155,15 @@ fn a_sum_takes_the_time_of_rabenseifners_algorithm() {
 
 #[test]
 fn waiting_ranks_meet_at_their_looks() {
-    let meet = |ranks, latency_s| barrier_s(&Machine { latency_s, ..machine([ranks, 1]) });
-    assert_eq!(meet(1, 1e-6), 0.0);
-    for (ranks, looks_us) in [(2, 10.0), (8, 70.0), (9, 150.0), (1024, 4270.0)] {
-        assert!((meet(ranks, 1e-6) - looks_us * 1e-6).abs() < 1e-9, "{ranks}: {}", meet(ranks, 1e-6));
+    let meet_us =
+        |ranks, latency_us: f64| 1e6 * barrier_s(&Machine { latency_s: 1e-6 * latency_us, ..machine([ranks, 1]) });
+    // Looks are 60 µs apart at first, which each round waits for; from 80 µs on they are 50 µs and an eighth of the time apart.
+    for (ranks, latency_us, expected_us) in
+        [(1, 2.0, 0.0), (2, 2.0, 60.0), (4, 2.0, 120.0), (8, 2.0, 185.0), (2, 119.0, 120.0), (2, 121.0, 185.0)]
+    {
+        let found_us = meet_us(ranks, latency_us);
+        assert!((found_us - expected_us).abs() < 1e-6, "{ranks} ranks, {latency_us} µs: {found_us}");
     }
-    // The first message misses two looks.
-    assert!((meet(2, 50e-6) - 70e-6).abs() < 1e-12);
 }
 
 #[test]
