@@ -1,6 +1,6 @@
 //! The tables of `docs/scaling.md`, by simulation: `cargo run --release -p treewave-cluster --example scaling`.
 //!
-//! Unless a table says otherwise: the usual machine with two ranks per node, a model of 10⁷ cells, a ledger once a minute, shots of 60 s in
+//! Unless a table says otherwise: the usual machine with two ranks per node, a model of 10⁶ cells, a ledger once a minute, shots of 60 s in
 //! the mean.
 
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use treewave_cluster::simulation::{Gradient, Machine, Prediction, predict, sum_bytes, sum_s};
 
 const MEAN_S: f64 = 60.0;
-const CELLS: usize = 10_000_000;
+const CELLS: usize = 1_000_000;
 const MINUTE: Duration = Duration::from_secs(60);
 const YEAR_S: f64 = 365.25 * 86400.0;
 
@@ -76,11 +76,12 @@ fn parts(prediction: &Prediction) -> Vec<String> {
 const PARTS: [&str; 9] = ["s", "computing", "disk", "begin", "answers", "end", "sum", "ledger", "failures"];
 
 fn strong_scaling() {
-    for (what, spread) in [("equal", 1.0), ("of 1 to 4 units", 4.0)] {
+    for (what, spread, exponent) in [("equal", 1.0, 6), ("of 1 to 4 units", 4.0, 6), ("equal", 1.0, 8)] {
         let costs = costs(100_000, MEAN_S, spread);
-        table(&format!("100,000 shots, {what}; shares in %"), &[&["ranks"], &PARTS[..]].concat());
-        for ranks in [1, 10, 100, 1000, 2000, 5000, 10_000] {
-            row(&[vec![ranks.to_string()], parts(&predict(&usual(ranks), &work(&costs)))].concat());
+        table(&format!("100,000 shots, {what}, 10^{exponent} cells; shares in %"), &[&["ranks"], &PARTS[..]].concat());
+        for ranks in [1, 100, 1000, 2000, 5000, 10_000] {
+            let work = Gradient { cells: 10usize.pow(exponent), ..work(&costs) };
+            row(&[vec![ranks.to_string()], parts(&predict(&usual(ranks), &work))].concat());
         }
     }
 }
@@ -163,7 +164,7 @@ fn disks() {
 fn failures() {
     let columns = ["ranks", "shots", "of", "node fails every", "a node fails every", "lost to failures, %"];
     table("Ten minutes to start again, 10 shots per rank", &columns);
-    for (ranks, shot_s) in [(100, 600.0), (1000, 600.0), (10_000, 60.0), (10_000, 600.0)] {
+    for (ranks, shot_s) in [(100, 600.0), (1000, 600.0), (10_000, 60.0)] {
         let costs = costs(10 * ranks, shot_s, 1.0);
         for years in [1.0, 5.0, 20.0] {
             let machine = Machine { node_mtbf_s: years * YEAR_S, ..usual(ranks) };
@@ -183,8 +184,8 @@ fn failures() {
 
 fn ledger() {
     let columns = ["cells", "a save", "every minute", "10 minutes", "hour", "never"];
-    table("Saving and failures together in %, 1000 ranks, 100,000 shots, a node fails every year", &columns);
-    let costs = costs(100_000, MEAN_S, 1.0);
+    table("Saving and failures together in %, 1000 ranks, 10,000 shots of 600 s, a node fails every year", &columns);
+    let costs = costs(10_000, 600.0, 1.0);
     for cells in [1_000_000, 10_000_000, 100_000_000] {
         let machine = Machine { node_mtbf_s: YEAR_S, ..usual(1000) };
         let lost = [60, 600, 3600, 10_000_000].map(|seconds| {

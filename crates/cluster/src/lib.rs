@@ -35,7 +35,7 @@ mod workers;
 pub use cluster::{Cluster, Completion, Progress, Work};
 pub use error::ClusterError;
 pub use failure::{Failure, fail, finish, install_panic_hook};
-pub use ledger_pace::save_is_due;
+pub use ledger_pace::{guessed_save, save_is_due};
 #[cfg(feature = "mpi")]
 pub use mpi_cluster::MpiCluster;
 pub use shim::return_freed_memory;

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fail::fail_point;
-use treewave_cluster::{Failure, save_is_due};
+use treewave_cluster::{Failure, guessed_save, save_is_due};
 use treewave_core::{ReproducibleSum, SumError};
 
 /// A sum over some of the shots of an evaluation.
@@ -91,16 +91,19 @@ struct State {
     partial: Partial,
     /// The last save, or the begin.
     last: Instant,
-    /// What the last save took.
+    /// What the last save took; a guess before the first.
     took: Duration,
     /// Shots that were kept.
     kept: usize,
 }
 
 impl<'a> Keeper<'a> {
-    pub fn new(ledger: Option<&'a dyn Ledger>, partial: Partial) -> Self {
+    /// Of one of so many ranks.
+    pub fn new(ledger: Option<&'a dyn Ledger>, mut partial: Partial, ranks: usize) -> Self {
         let kept = partial.shots.len();
-        Keeper { ledger, state: Mutex::new(State { partial, last: Instant::now(), took: Duration::ZERO, kept }) }
+        let words: usize = partial.sums.iter_mut().map(|sum| sum.digits_mut().len()).sum();
+        let took = guessed_save(8.0 * words as f64, ranks);
+        Keeper { ledger, state: Mutex::new(State { partial, last: Instant::now(), took, kept }) }
     }
 
     /// Adds a shot, and keeps the sum if it is time to.
@@ -150,6 +153,8 @@ impl<'a> Keeper<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     const SHOTS: [usize; 5] = [1, 2, 4, 7, 9];
@@ -165,6 +170,37 @@ mod tests {
 
     fn values(partial: &Partial) -> Vec<u64> {
         partial.sums.iter().flat_map(ReproducibleSum::values).map(f64::to_bits).collect()
+    }
+
+    /// Counts saves, and would have one after every nanosecond.
+    #[derive(Default)]
+    struct Eager(AtomicUsize);
+
+    impl Ledger for Eager {
+        fn load(&self) -> Result<Vec<Partial>, Failure> {
+            Ok(Vec::new())
+        }
+        fn save(&self, _: &Partial) -> Result<(), Failure> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+        fn forget_others(&self) {}
+        fn every(&self) -> Duration {
+            Duration::from_nanos(1)
+        }
+    }
+
+    #[test]
+    fn the_first_save_waits_longer_where_so_many_ranks_save_at_a_time_that_it_takes_long() {
+        let saves = |ranks| {
+            let ledger = Eager::default();
+            let keeper = Keeper::new(Some(&ledger), Partial::new(1, &[1000]), ranks);
+            std::thread::sleep(Duration::from_millis(5));
+            keeper.add(1, 0.5, &[vec![1.0; 1000]], |_| unreachable!("the numbers are finite")).unwrap();
+            ledger.0.into_inner()
+        };
+        // 24 kB of a rank are 24 µs, of a million ranks 1.2 s.
+        assert_eq!((saves(1), saves(1_000_000)), (1, 0));
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl ShotLoop<'_> {
         let known = self.known(lengths, ledger)?;
         let has: HashSet<usize> = known.shots.iter().copied().collect();
         let missing: Vec<usize> = self.shots.iter().copied().filter(|shot| !has.contains(shot)).collect();
-        let keeper = Keeper::new(ledger, known.partial);
+        let keeper = Keeper::new(ledger, known.partial, self.cluster.size());
         let log = Mutex::new(Log::default());
         let (interrupted, rejected) = (AtomicBool::new(false), AtomicBool::new(false));
         let own_bad = Mutex::new(Vec::new());

@@ -80,11 +80,11 @@ fn interrupted_at(
 ) -> Option<(f64, usize)> {
     let mut left: Vec<usize> = (0..gradient.shot_s.len()).collect();
     let bytes = sum_bytes(gradient.cells);
-    // Reading what all ranks have kept, and keeping it as one.
-    let recovery_s = machine.alone_s(bytes * (machine.ranks + 1) as f64);
-    let mut seconds = 0.0;
+    let (mut seconds, mut files) = (0.0, 0);
     for failures in 0..HOPELESS {
-        let before_s = if failures > 0 { recovery_s } else { 0.0 } + collectives::before_s(machine);
+        // Rank 0 reads what ranks have kept, and keeps it as one.
+        let recovery_s = if files > 0 { machine.alone_s(bytes * (files + 1) as f64) } else { 0.0 };
+        let before_s = recovery_s + collectives::before_s(machine);
         let after_s = parts.after_s + parts.keep_all_s;
         let queue = Queue::new(machine, gradient, &left, machine.keep_s(bytes));
         let ended = queue.run(until - before_s);
@@ -96,6 +96,7 @@ fn interrupted_at(
         let mut kept = vec![false; gradient.shot_s.len()];
         ended.kept.iter().for_each(|&shot| kept[shot] = true);
         left.retain(|&shot| !kept[shot]);
+        files = ended.keepers + usize::from(files > 0);
         seconds += until + machine.requeue_s;
         until = random.exponential(machine.failure_rate());
     }

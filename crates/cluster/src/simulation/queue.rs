@@ -6,9 +6,9 @@ use std::mem::take;
 use std::time::Duration;
 
 use super::node::{Node, Time};
-use super::{Gradient, Machine};
+use super::{Gradient, Machine, sum_bytes};
 use crate::dispatch::{Answer, Dispatcher, Report};
-use crate::ledger_pace::save_is_due;
+use crate::ledger_pace::{guessed_save, save_is_due};
 use crate::patience::{PAUSE, longest_pause, next_pause};
 
 /// How the workers of all ranks spent their time, in worker-seconds.
@@ -39,6 +39,8 @@ pub(super) struct Ended {
     pub done: Vec<usize>,
     /// Shots that the ledger has.
     pub kept: Vec<usize>,
+    /// Ranks that have saved a part of it.
+    pub keepers: usize,
 }
 
 /// What happens at some time.
@@ -125,6 +127,8 @@ pub(super) struct Queue<'a> {
     gradient: &'a Gradient<'a>,
     /// Seconds of a save of the ledger.
     keep_s: f64,
+    /// What a rank takes it for before its first one.
+    guessed: Duration,
     dispatcher: Dispatcher<'a>,
     now: f64,
     events: Events,
@@ -163,6 +167,7 @@ impl<'a> Queue<'a> {
             machine,
             gradient,
             keep_s,
+            guessed: guessed_save(sum_bytes(gradient.cells), machine.ranks),
             dispatcher: Dispatcher::new(order, machine.ranks, machine.workers),
             now: 0.0,
             events: Events::default(),
@@ -207,6 +212,7 @@ impl<'a> Queue<'a> {
             #[cfg(test)]
             done: self.done,
             kept: self.kept,
+            keepers: self.ranks.iter().filter(|rank| rank.has_kept).count(),
         }
     }
 
@@ -305,8 +311,8 @@ impl<'a> Queue<'a> {
         self.expect_shot(node);
         let of_rank = &mut self.ranks[rank];
         of_rank.unkept.push(shot);
-        let took = if of_rank.has_kept { self.keep_s } else { 0.0 };
-        let [elapsed, took] = [self.now - of_rank.last_kept, took].map(|s| Duration::from_secs_f64(s.max(0.0)));
+        let took = if of_rank.has_kept { Duration::from_secs_f64(self.keep_s) } else { self.guessed };
+        let elapsed = Duration::from_secs_f64((self.now - of_rank.last_kept).max(0.0));
         if save_is_due(elapsed, self.gradient.ledger_every, took) {
             (of_rank.last_kept, of_rank.has_kept) = (self.now + self.keep_s, true);
             self.account.ledger += self.keep_s;

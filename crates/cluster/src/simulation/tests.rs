@@ -184,6 +184,21 @@ fn the_ledger_keeps_all_but_the_last_shots_of_a_job_that_is_cut_off() {
     assert_eq!(kept(1000, 98.0), 0);
 }
 
+#[test]
+fn nobody_saves_what_takes_more_than_a_twentieth_of_the_gradient() {
+    let costs = vec![2.0; 1000];
+    let of_cells = |cells| {
+        let machine = machine([100, 1]);
+        let work = Gradient { cells, ledger_every: Duration::from_secs(1), ..gradient(&costs) };
+        (machine.keep_s(sum_bytes(cells)), queue(&machine, &work).account.ledger)
+    };
+    // 20 s of shots each: saves of half a second are worth it once, those of two seconds are not.
+    let (short_s, saved) = of_cells(2_000_000);
+    assert!(short_s < 1.0 && saved >= 100.0 * short_s && saved < 250.0 * short_s, "{short_s}, {saved}");
+    let (long_s, not_saved) = of_cells(10_000_000);
+    assert!(long_s > 2.0 && not_saved == 0.0, "{long_s}, {not_saved}");
+}
+
 /// Mean seconds over many gradients, with some mean time between failures of the job, in seconds.
 fn with_failures(machine: &Machine, work: &Gradient, job_mtbf_s: f64, failures: usize) -> f64 {
     let machine = Machine { node_mtbf_s: job_mtbf_s * machine.nodes() as f64, ..*machine };
