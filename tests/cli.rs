@@ -206,7 +206,7 @@ fn more_ranks_take_less_time_and_no_more_memory() {
         // And what ranks wait for each other.
         let shots_s = f64::from(shots) * stage["seconds_per_shot"].as_f64().expect("it is a number");
         let seconds = plan["seconds"].as_f64().expect("it is a number");
-        assert!((0.999..1.01).contains(&(seconds / shots_s)), "{seconds} s for shots of {shots_s} s");
+        assert!((0.999 * shots_s..1.01 * shots_s + 0.05).contains(&seconds), "{seconds} s for shots of {shots_s} s");
     }
 }
 
@@ -234,9 +234,9 @@ fn plan_tells_where_the_time_of_ten_thousand_ranks_goes() {
     let end = few["stages"][0]["scaling"]["shares"]["end"].as_f64().expect("it is a number");
     assert!(end > 0.3, "{few:#}");
     // What is told of the machine counts.
-    let slow = plan(&["--latency", "1s", "--requeue-wait", "1h", "--node-mtbf", "1 day", "--bandwidth", "1 kB/s"]);
+    let slow = plan(&["--latency", "10ms", "--requeue-wait", "1h", "--node-mtbf", "1 year", "--bandwidth", "1 MB/s"]);
     assert!(slow["seconds"].as_f64() > few["seconds"].as_f64());
-    assert_eq!(slow["stages"][0]["scaling"]["machine"]["latency_s"], 1.0);
+    assert_eq!(slow["stages"][0]["scaling"]["machine"]["latency_s"], 0.01);
     let hopeless = plan(&["--node-mtbf", "1ms", "--latency", "1s"]);
     assert!(hopeless["seconds"].is_null(), "it is never done: {hopeless}");
 }

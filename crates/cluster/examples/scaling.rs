@@ -76,7 +76,9 @@ fn parts(prediction: &Prediction) -> Vec<String> {
 const PARTS: [&str; 9] = ["s", "computing", "disk", "begin", "answers", "end", "sum", "ledger", "failures"];
 
 fn strong_scaling() {
-    for (what, spread, exponent) in [("equal", 1.0, 6), ("of 1 to 4 units", 4.0, 6), ("equal", 1.0, 8)] {
+    for (what, spread, exponent) in
+        [("equal", 1.0, 6), ("of 1 to 4 units", 4.0, 6), ("equal", 1.0, 7), ("equal", 1.0, 8)]
+    {
         let costs = costs(100_000, MEAN_S, spread);
         table(&format!("100,000 shots, {what}, 10^{exponent} cells; shares in %"), &[&["ranks"], &PARTS[..]].concat());
         for ranks in [1, 100, 1000, 2000, 5000, 10_000] {

@@ -350,12 +350,13 @@ fn ranks_have_shots_to_do_all_the_time() {
 
 #[test]
 fn the_simulation_foresees_how_long_ranks_are_at_the_shots() {
-    // 24 shots of 60 to 240 ms: on 8 ranks three for each, 0.5 s. The median of three gradients counts, and one of three runs, as other
-    // things that the machine does make it late. Its sums take processors, and are printed only.
-    for (ranks, repetitions) in [(1, 1), (2, 1), (4, 3), (8, 3)] {
+    const TOLERANCE: f64 = 0.05;
+    // 24 shots of 1 to 4 units, on 8 ranks three for each. The median of three gradients counts, and one of three runs, as other things
+    // that the machine does make it late. Shots in the opposite order take 6 to 9 % longer. Sums take processors, and are printed only.
+    for (ranks, unit_ms, repetitions) in [(1, 30, 1), (2, 60, 1), (4, 90, 3), (8, 120, 3)] {
         let mut least = f64::INFINITY;
         for _ in 0..3 {
-            let Some(job) = run(ranks, &format!("scaling 24 60 20000 {repetitions}")) else { return };
+            let Some(job) = run(ranks, &format!("scaling 24 {unit_ms} 20000 {repetitions}")) else { return };
             let told = job.results().concat();
             println!("{told}");
             let number = |after: &str| -> f64 {
@@ -364,11 +365,11 @@ fn the_simulation_foresees_how_long_ranks_are_at_the_shots() {
             };
             let (measured, predicted) = (number("shots measured "), number("predicted "));
             least = least.min((measured / predicted - 1.0).abs());
-            if least < 0.05 {
+            if least < TOLERANCE {
                 break;
             }
         }
-        assert!(least < 0.1, "{ranks} ranks: the prediction is {:.1} % off", 100.0 * least);
+        assert!(least < TOLERANCE, "{ranks} ranks: the prediction is {:.1} % off", 100.0 * least);
     }
 }
 
