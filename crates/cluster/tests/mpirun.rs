@@ -354,7 +354,7 @@ fn the_simulation_foresees_how_long_ranks_are_at_the_shots() {
     // 28 shots of 1 to 4 units. The median of three gradients counts, and the best of three runs, as other things that the machine does
     // make it late. In the opposite order shots would take 7 and 16 % longer on 4 and 8 ranks; the latency, which is hard to tell on a
     // busy machine, changes the prediction by less than 2 %. Sums take processors, and are printed only.
-    for (ranks, unit_ms, repetitions) in [(1, 25, 1), (2, 50, 1), (4, 80, 3), (8, 100, 3)] {
+    for (ranks, unit_ms, repetitions) in [(1, 15, 1), (2, 30, 1), (4, 60, 3), (8, 80, 3)] {
         let mut least = f64::INFINITY;
         for _ in 0..3 {
             let Some(job) = run(ranks, &format!("scaling 28 {unit_ms} 20000 {repetitions}")) else { return };
