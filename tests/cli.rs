@@ -203,9 +203,42 @@ fn more_ranks_take_less_time_and_no_more_memory() {
     for (plan, shots) in [(&one, 2), (&two, 1)] {
         let stage = &plan["stages"][0];
         assert_eq!(stage["shots_per_rank"], shots);
-        let expected = stage["seconds_per_shot"].as_f64().map(|seconds| f64::from(shots) * seconds);
-        assert_eq!(plan["seconds"].as_f64(), expected);
+        // And what ranks wait for each other.
+        let shots_s = f64::from(shots) * stage["seconds_per_shot"].as_f64().expect("it is a number");
+        let seconds = plan["seconds"].as_f64().expect("it is a number");
+        assert!((0.999 * shots_s..1.01 * shots_s + 0.05).contains(&seconds), "{seconds} s for shots of {shots_s} s");
     }
+}
+
+#[test]
+fn plan_tells_where_the_time_of_ten_thousand_ranks_goes() {
+    let case = Case::new(CASE);
+    let config = case.path("case.toml");
+    let costs = "reversal.costs={advance=0.001, pull_back=0.002, write=1e-5, read=1e-5}";
+    let words = ["plan", text(&config), "--json", "--threads", "1", "--ranks", "10000", "--set", costs];
+    let plan = |more: &[&str]| json(&[&words[..], more].concat());
+    let ours = plan(&["--set", "survey.sources={x_m={start=400, stop=2000, count=20000}, z_m=20}"]);
+    let scaling = &ours["stages"][0]["scaling"];
+    assert_eq!([&scaling["seconds"]; 2], [&ours["seconds"], &ours["stages"][0]["seconds"]]);
+    let shares = scaling["shares"].as_object().expect("shares have names");
+    let sum: f64 = shares.values().map(|share| share.as_f64().expect("a share is a number")).sum();
+    assert!((sum - 1.0).abs() < 1e-9, "{shares:?}");
+    assert_eq!(scaling["efficiency"], shares["computing"]);
+    let curve = scaling["curve"].as_array().expect("the curve is a list");
+    let ranks: Vec<u64> = curve.iter().filter_map(|point| point["ranks"].as_u64()).collect();
+    assert_eq!(ranks, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 10000]);
+    let efficiency = |point: &Value| point["efficiency"].as_f64().expect("it is a number");
+    assert!(efficiency(&curve[0]) > 0.99, "one rank waits for nobody: {curve:?}");
+    // Two shots for 10,000 ranks: all but two of them have nothing to do.
+    let few = plan(&["--node-mtbf", "never"]);
+    let end = few["stages"][0]["scaling"]["shares"]["end"].as_f64().expect("it is a number");
+    assert!(end > 0.3, "{few:#}");
+    // What is told of the machine counts.
+    let slow = plan(&["--latency", "10ms", "--requeue-wait", "1h", "--node-mtbf", "1 year", "--bandwidth", "1 MB/s"]);
+    assert!(slow["seconds"].as_f64() > few["seconds"].as_f64());
+    assert_eq!(slow["stages"][0]["scaling"]["machine"]["latency_s"], 0.01);
+    let hopeless = plan(&["--node-mtbf", "1ms", "--latency", "1s"]);
+    assert!(hopeless["seconds"].is_null(), "it is never done: {hopeless}");
 }
 
 #[test]

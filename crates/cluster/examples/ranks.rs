@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, process, thread};
 
+use treewave_cluster::simulation::{self, Gradient, Machine, Prediction};
 use treewave_cluster::{Cluster, Completion, Failure, Work, finish, threads_per_rank};
 use treewave_core::{ReproducibleSum, StopFlag};
 
@@ -30,6 +31,7 @@ fn main() {
         "late-stop" => late_stops(&*cluster, number(1)),
         "break" => broken(&*cluster, words[1], number(2), &stop),
         "idle" => idle(&*cluster, number(1), number(2) as u64, words.get(3) == Some(&"mixed"), &stop),
+        "scaling" => scaling(&*cluster, [number(1), number(2), number(3), number(4)], &stop),
         "wait" => wait(&*cluster),
         "threads" => threads(&*cluster),
         "exit" => Ok(number(1) as i32),
@@ -265,6 +267,116 @@ fn idle(cluster: &dyn Cluster, shots: usize, seed: u64, mixed: bool, stop: &Stop
         );
     }
     Ok(0)
+}
+
+/// Synthetic gradients over and over: shots that take 1 to 4 times `unit_ms` of nothing, the dearest first, and the calls and sums of a
+/// model of some cells. Rank 0 prints what was measured and what the simulation predicts, with the latency and the bandwidth of sums
+/// measured here before.
+fn scaling(
+    cluster: &dyn Cluster,
+    [shots, unit_ms, cells, repetitions]: [usize; 4],
+    stop: &StopFlag,
+) -> Result<i32, Failure> {
+    let cost = |shot: usize| unit_ms as f64 / 1e3 * (1.0 + 3.0 * random(shot as u64) as f64 / u64::MAX as f64);
+    let mut order: Vec<usize> = (0..shots).collect();
+    order.sort_by(|&a, &b| cost(b).total_cmp(&cost(a)));
+    let shot_s: Vec<f64> = order.iter().map(|&shot| cost(shot)).collect();
+    let machine = measured(cluster, 3 * cells);
+    let work = Gradient { shot_s: &shot_s, spilled_bytes: 0.0, cells, ledger_every: Duration::from_secs(3600) };
+    let mut sums = [0, 1].map(|_| ReproducibleSum::new(cells));
+    for sum in &mut sums {
+        sum.add(&vec![1.0; cells]).map_err(|error| Failure::new(4, error.to_string()))?;
+    }
+    let (mut queues, mut all) = (Vec::new(), Vec::new());
+    for _ in 0..repetitions {
+        let mut own = sums.clone();
+        cluster.barrier();
+        let began = Instant::now();
+        small_calls(cluster, simulation::SMALL_BEFORE);
+        let shots_began = Instant::now();
+        cluster.for_each_shot(&order, stop, &mut |shot| {
+            thread::sleep(Duration::from_secs_f64(cost(shot)));
+            Ok(())
+        })?;
+        queues.push(shots_began.elapsed().as_secs_f64());
+        // A sum makes four of the small calls itself.
+        small_calls(cluster, simulation::SMALL_AFTER - 4 * own.len());
+        for sum in &mut own {
+            cluster.sum(sum).map_err(|error| Failure::new(4, error.to_string()))?;
+        }
+        cluster.sum_owned(&mut vec![0.0; shots]);
+        all.push(began.elapsed().as_secs_f64());
+    }
+    if cluster.rank() == 0 {
+        let Prediction { seconds, shares, .. } = simulation::predict(&machine, &work);
+        let in_sums = shares.sum * seconds;
+        println!(
+            "{} ranks: shots measured {:.4} s, predicted {:.4} s; sums measured {:.4} s, predicted {in_sums:.4} s; efficiency {:.4}; \
+             latency {:.1} us, bandwidth {:.2} GB/s",
+            cluster.size(),
+            median(&mut queues.clone()),
+            seconds - in_sums,
+            median(&mut all.iter().zip(&queues).map(|(all, queue)| all - queue).collect::<Vec<f64>>()),
+            shares.computing,
+            1e6 * machine.latency_s,
+            machine.bandwidth / 1e9
+        );
+    }
+    Ok(0)
+}
+
+/// The ranks of this job as one node: latency and bandwidth are those that give its calls on single numbers, and its sums of so many words, the
+/// time that they take here.
+fn measured(cluster: &dyn Cluster, words: usize) -> Machine {
+    let ranks = cluster.size();
+    let seconds_of = |times: usize, call: &mut dyn FnMut()| {
+        let seconds = (0..times).map(|_| {
+            cluster.barrier();
+            let began = Instant::now();
+            call();
+            began.elapsed().as_secs_f64()
+        });
+        median(&mut seconds.collect::<Vec<f64>>())
+    };
+    let small_s = seconds_of(51, &mut || small_calls(cluster, 1));
+    let mut numbers = vec![1; words];
+    let sum_s = seconds_of(7, &mut || cluster.all_sum(&mut numbers));
+    let machine = Machine {
+        ranks_per_node: ranks,
+        summing_bandwidth: f64::INFINITY,
+        node_mtbf_s: f64::INFINITY,
+        ..Machine::of_ranks(ranks)
+    };
+    // The latency with which a meeting and a sum of one number take as long as here, by bisection.
+    let takes = |latency_s| {
+        let machine = Machine { latency_s, ..machine };
+        simulation::barrier_s(&machine) + simulation::sum_s(&machine, 8.0)
+    };
+    let (mut below, mut above) = (0.0, 1.0);
+    for _ in 0..50 {
+        let middle = (below + above) / 2.0;
+        *(if takes(middle) < small_s { &mut below } else { &mut above }) = middle;
+    }
+    let latency_s = if ranks > 1 { above } else { machine.latency_s };
+    let bytes_s = (sum_s - small_s).max(1e-9);
+    Machine {
+        latency_s,
+        message_s: 1e-6,
+        bandwidth: 2.0 * (ranks - 1).max(1) as f64 * 8.0 * words as f64 / bytes_s,
+        ..machine
+    }
+}
+
+/// Calls on single numbers.
+fn small_calls(cluster: &dyn Cluster, times: usize) {
+    for _ in 0..times {
+        cluster.all_max(0);
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// Rank 0 keeps all waiting for two seconds; every rank says what processor time that took.

@@ -4,6 +4,9 @@ use treewave_core::{ReproducibleSum, StopFlag, SumError};
 
 use crate::Failure;
 
+/// Elements of one sum over ranks (8 MiB): counts of MPI are 32-bit integers, and the buffer beside the data stays small.
+pub(crate) const CHUNK_ELEMENTS: usize = 1 << 20;
+
 /// A worker: does one shot, called with the number of the shot.
 pub type Work<'a> = dyn FnMut(usize) -> Result<(), Failure> + Send + 'a;
 

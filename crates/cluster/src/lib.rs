@@ -10,21 +10,24 @@
 //! | how gradients are added | [`Cluster::sum`]: as integers, whose order does not matter |
 //! | how an error ends a job | [`agree`](trait.Cluster.html#method.agree) where all ranks arrive, [`fail`] where one stands alone, [`finish`] at the end of `main` |
 //! | how many threads a rank has | [`threads_per_rank`] |
+//! | how long a gradient takes on another machine | [`simulation`] |
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 mod cluster;
-#[cfg(any(feature = "mpi", test))]
 mod dispatch;
 mod error;
 mod failure;
 mod launcher;
+mod ledger_pace;
 #[cfg(feature = "mpi")]
 mod mpi_cluster;
 #[cfg(feature = "mpi")]
 mod mpi_queue;
+mod patience;
 #[allow(unsafe_code)]
 mod shim;
+pub mod simulation;
 mod solo;
 mod threads;
 mod workers;
@@ -32,6 +35,7 @@ mod workers;
 pub use cluster::{Cluster, Completion, Progress, Work};
 pub use error::ClusterError;
 pub use failure::{Failure, fail, finish, install_panic_hook};
+pub use ledger_pace::{guessed_save, save_is_due};
 #[cfg(feature = "mpi")]
 pub use mpi_cluster::MpiCluster;
 pub use shim::return_freed_memory;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::Instant;
 
 use fail::fail_point;
 use mpi::collective::SystemOperation;
@@ -12,12 +12,12 @@ use mpi::topology::{Communicator, SimpleCommunicator};
 use mpi::traits::{CommunicatorCollectives, Root};
 use treewave_core::StopFlag;
 
+use crate::cluster::CHUNK_ELEMENTS;
+use crate::patience::meeting_pause;
 use crate::{
     Cluster, ClusterError, Completion, Failure, Progress, SoloCluster, Work, install_panic_hook, launcher, mpi_queue,
 };
 
-/// Elements of one call to MPI (8 MiB): its counts are 32-bit integers, and the buffer beside the data stays small.
-const CHUNK_ELEMENTS: usize = 1 << 20;
 /// Bytes of one call to MPI.
 const CHUNK_BYTES: usize = 1 << 26;
 /// Tag of collected bytes.
@@ -165,12 +165,11 @@ pub(crate) fn library() -> Option<String> {
 /// Returns when all ranks have come here; sleeps between looks, short at first.
 fn await_all(world: &SimpleCommunicator) {
     fail_point!("message.collective");
-    let mut pause = Duration::from_micros(10);
+    let began = Instant::now();
     let mut request = world.immediate_barrier();
     while let Err(pending) = request.test() {
         request = pending;
-        thread::sleep(pause);
-        pause = (2 * pause).min(Duration::from_millis(1));
+        thread::sleep(meeting_pause(began.elapsed()));
     }
 }
 

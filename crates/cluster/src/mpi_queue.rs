@@ -7,7 +7,6 @@
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Duration;
 
 use fail::fail_point;
 use mpi::point_to_point::{Destination, Source};
@@ -16,6 +15,7 @@ use treewave_core::StopFlag;
 
 use crate::dispatch::{Answer, Dispatcher, Report};
 use crate::failure::PANIC_CODE;
+use crate::patience::{PAUSE, next_pause};
 use crate::workers::{self, News};
 use crate::{Completion, Failure, Progress, Work, fail};
 
@@ -28,12 +28,7 @@ const SHOT: i64 = 0;
 const STOP: i64 = 1;
 const COMPLETED: i64 = 2;
 const STOPPED: i64 = 3;
-/// The pause between two looks at the mail after a change; every further one is twice as long, up to a limit.
-const PAUSE: Duration = Duration::from_micros(50);
-/// The longest pause while this rank computes: what a look costs, about 20 µs, is then half a percent of one processor.
-const BUSY_PAUSE: Duration = Duration::from_millis(4);
-/// The longest pause while it has nothing to compute.
-const IDLE_PAUSE: Duration = Duration::from_millis(1);
+
 /// Runs the queue on this rank, one of several. A failure of `work` ends the job.
 pub(crate) fn run(
     world: &SimpleCommunicator,
@@ -99,7 +94,7 @@ impl Carrier<'_> {
                 Ok(News::Dropped) => report.dropped += 1,
                 Ok(News::Failed(failure)) => fail(&failure),
                 Err(RecvTimeoutError::Timeout) => {
-                    pause = (2 * pause).min(if report.in_hand() > 0 { BUSY_PAUSE } else { IDLE_PAUSE });
+                    pause = next_pause(pause, report.in_hand());
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     fail(&Failure::new(PANIC_CODE, "the threads that compute shots ended by themselves"))

@@ -3,11 +3,12 @@
 //! Sums do not depend on the order of the shots, so whoever goes on, on any number of ranks, does the shots that are missing and
 //! comes to the same bits.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fail::fail_point;
-use treewave_cluster::Failure;
+use treewave_cluster::{Failure, guessed_save, save_is_due};
 use treewave_core::{ReproducibleSum, SumError};
 use treewave_reversal::Turned;
 
@@ -40,23 +41,19 @@ impl Partial {
         Ok(())
     }
 
-    /// Whether a shot is in it.
-    fn has(&self, shot: usize) -> bool {
-        self.shots.iter().any(|(known, _)| *known == shot)
-    }
-
     /// One sum of those that were kept, of arrays of some lengths over some shots: those with the highest session first, and
     /// none that shares a shot with one before it or has others.
     pub fn merged(mut kept: Vec<Partial>, lengths: &[usize], shots: &[usize]) -> Partial {
         let session = kept.iter().map(|partial| partial.session).max().unwrap_or(0);
-        let mut all = Partial::new(session + 1, lengths);
+        let (mut all, mut has) = (Partial::new(session + 1, lengths), HashSet::new());
         kept.sort_by_key(|partial| std::cmp::Reverse(partial.session));
         for partial in kept {
             let fits = partial.sums.iter().map(ReproducibleSum::len).eq(lengths.iter().copied());
-            let wanted = |&(shot, _): &(usize, f64)| shots.binary_search(&shot).is_ok() && !all.has(shot);
+            let wanted = |&(shot, _): &(usize, f64)| shots.binary_search(&shot).is_ok() && !has.contains(&shot);
             if fits && partial.shots.iter().all(wanted) {
                 let merged = all.sums.iter_mut().zip(&partial.sums).try_for_each(|(sum, more)| sum.merge(more));
                 merged.expect("lengths are the same, and shots are fewer than summands that fit");
+                has.extend(partial.shots.iter().map(|(shot, _)| *shot));
                 all.shots.extend(partial.shots);
             }
         }
@@ -95,9 +92,6 @@ pub trait Ledger: Sync {
     fn save_part(&self, shot: usize, turned: Turned, adjoint: &[&[u8]]) -> Result<(), Failure>;
 }
 
-/// Saves take at most one part in this many of the time.
-pub(crate) const COSTS: u32 = 20;
-
 /// The sum of this rank under way.
 pub(crate) struct Keeper<'a> {
     ledger: Option<&'a dyn Ledger>,
@@ -108,16 +102,19 @@ struct State {
     partial: Partial,
     /// The last save, or the begin.
     last: Instant,
-    /// What the last save took.
+    /// What the last save took; a guess before the first.
     took: Duration,
     /// Shots that were kept.
     kept: usize,
 }
 
 impl<'a> Keeper<'a> {
-    pub fn new(ledger: Option<&'a dyn Ledger>, partial: Partial) -> Self {
+    /// Of one of so many ranks.
+    pub fn new(ledger: Option<&'a dyn Ledger>, mut partial: Partial, ranks: usize) -> Self {
         let kept = partial.shots.len();
-        Keeper { ledger, state: Mutex::new(State { partial, last: Instant::now(), took: Duration::ZERO, kept }) }
+        let words: usize = partial.sums.iter_mut().map(|sum| sum.digits_mut().len()).sum();
+        let took = guessed_save(8.0 * words as f64, ranks);
+        Keeper { ledger, state: Mutex::new(State { partial, last: Instant::now(), took, kept }) }
     }
 
     /// Adds a shot, and keeps the sum if it is time to.
@@ -134,10 +131,7 @@ impl<'a> Keeper<'a> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.partial.add(shot, misfit, arrays).map_err(failed)?;
         fail_point!("shot.summed");
-        let due = self.ledger.is_some_and(|ledger| {
-            let every = ledger.every();
-            every.is_zero() || state.last.elapsed() >= every.max(COSTS * state.took)
-        });
+        let due = self.ledger.is_some_and(|ledger| save_is_due(state.last.elapsed(), ledger.every(), state.took));
         if due { self.save(&mut state) } else { Ok(()) }
     }
 
@@ -170,6 +164,8 @@ impl<'a> Keeper<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     const SHOTS: [usize; 5] = [1, 2, 4, 7, 9];
@@ -185,6 +181,43 @@ mod tests {
 
     fn values(partial: &Partial) -> Vec<u64> {
         partial.sums.iter().flat_map(ReproducibleSum::values).map(f64::to_bits).collect()
+    }
+
+    /// Counts saves, and would have one after every nanosecond.
+    #[derive(Default)]
+    struct Eager(AtomicUsize);
+
+    impl Ledger for Eager {
+        fn load(&self) -> Result<Vec<Partial>, Failure> {
+            Ok(Vec::new())
+        }
+        fn save(&self, _: &Partial) -> Result<(), Failure> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+        fn forget_others(&self) {}
+        fn every(&self) -> Duration {
+            Duration::from_nanos(1)
+        }
+        fn load_part(&self, _: usize, _: &mut [&mut [u8]]) -> Option<Turned> {
+            None
+        }
+        fn save_part(&self, _: usize, _: Turned, _: &[&[u8]]) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_first_save_waits_longer_where_so_many_ranks_save_at_a_time_that_it_takes_long() {
+        let saves = |ranks| {
+            let ledger = Eager::default();
+            let keeper = Keeper::new(Some(&ledger), Partial::new(1, &[1000]), ranks);
+            std::thread::sleep(Duration::from_millis(5));
+            keeper.add(1, 0.5, &[vec![1.0; 1000]], |_| unreachable!("the numbers are finite")).unwrap();
+            ledger.0.into_inner()
+        };
+        // 24 kB of a rank are 24 µs, of a million ranks 1.2 s.
+        assert_eq!((saves(1), saves(1_000_000)), (1, 0));
     }
 
     #[test]

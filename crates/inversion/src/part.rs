@@ -6,12 +6,12 @@
 use std::time::{Duration, Instant};
 
 use fail::fail_point;
-use treewave_cluster::Failure;
+use treewave_cluster::{Failure, save_is_due};
 use treewave_core::{Event, Observer, StopFlag};
 use treewave_reversal::{ReverseError, Snapshot, Turned, Watch};
 
 use crate::experiment::ExperimentError;
-use crate::ledger::{COSTS, Ledger};
+use crate::ledger::Ledger;
 use crate::shots::reversal_failure;
 
 /// The least time between two saves of a shot under way.
@@ -84,12 +84,9 @@ fn pauses() -> (Duration, Duration) {
 impl<A: Snapshot> Watch<A> for ShotWatch<'_> {
     fn stop(&mut self, turned: Option<Turned>, adjoint: &A) -> bool {
         let stop = self.stop.requested();
-        let pause = match self.every {
-            _ if stop => self.worth,
-            Duration::ZERO => Duration::ZERO,
-            every => every.max(COSTS * self.took),
-        };
-        if let Some(turned) = turned.filter(|_| self.last.elapsed() >= pause) {
+        let since = self.last.elapsed();
+        let due = if stop { since >= self.worth } else { save_is_due(since, self.every, self.took) };
+        if let Some(turned) = turned.filter(|_| due) {
             self.failure = self.save(turned, adjoint).err();
         }
         stop || self.failure.is_some()

@@ -1,6 +1,7 @@
 //! The loop over the shots of a survey on all ranks, the same for every wave equation: who works on which shot, sums that
 //! do not depend on it, traces brought to rank 0.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -150,8 +151,9 @@ impl ShotLoop<'_> {
         workers: Vec<Box<GradientWork<'_>>>,
     ) -> Result<Summed, ExperimentError> {
         let known = self.known(lengths, ledger)?;
-        let missing: Vec<usize> = self.shots.iter().copied().filter(|shot| !known.shots.contains(shot)).collect();
-        let keeper = Keeper::new(ledger, known.partial);
+        let has: HashSet<usize> = known.shots.iter().copied().collect();
+        let missing: Vec<usize> = self.shots.iter().copied().filter(|shot| !has.contains(shot)).collect();
+        let keeper = Keeper::new(ledger, known.partial, self.cluster.size());
         let log = Mutex::new(Log::default());
         let (interrupted, rejected) = (AtomicBool::new(false), AtomicBool::new(false));
         let own_bad = Mutex::new(Vec::new());

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::time::Duration;
+use treewave_cluster::simulation::Machine;
 use treewave_reversal::Choice;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -82,22 +83,10 @@ pub enum Command {
         #[arg(long)]
         schema: bool,
     },
-    /// Tell memory and disk per rank, the reversal schedule and the time of a gradient
+    /// Tell memory and disk per rank, the reversal schedule, the time of a gradient and where it goes
     ///
-    /// Example: treewave plan case.toml --ranks 4 --threads 8
-    Plan {
-        /// Configuration
-        config: PathBuf,
-        /// Number of MPI ranks to plan for
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-        ranks: u32,
-        /// Measure costs, also where they are known from an earlier plan or run
-        #[arg(long)]
-        measure: bool,
-        /// Print one JSON object
-        #[arg(long)]
-        json: bool,
-    },
+    /// Example: treewave plan case.toml --ranks 64 --threads 8 --ranks-per-node 2
+    Plan(Plan),
     /// Make an HDF5 model of a raw binary or npy file
     ///
     /// Example: treewave import vp.bin --shape 461,151 --spacing-m 20 -o model.h5
@@ -178,6 +167,66 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// Configuration
+    pub config: PathBuf,
+    /// Number of MPI ranks to plan for, also many more than this machine has room for
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub ranks: u32,
+    /// Measure costs, also where they are known from an earlier plan or run
+    #[arg(long)]
+    pub measure: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub machine: MachineOptions,
+}
+
+/// A machine, as far as it cannot be measured on this one; docs/scaling.md says where the defaults come from.
+#[derive(Clone, Debug, PartialEq, Args)]
+#[command(next_help_heading = "The machine to plan for")]
+pub struct MachineOptions {
+    /// Ranks on each node
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub ranks_per_node: u32,
+    /// Time of a short message between two ranks
+    #[arg(long, value_name = "TIME", default_value = "2us", value_parser = humantime::parse_duration)]
+    pub latency: Duration,
+    /// What the network of a node gives in each direction, all its ranks together
+    #[arg(long, value_name = "RATE", default_value = "10 GB/s", value_parser = rate)]
+    pub bandwidth: f64,
+    /// What the scratch disk of a node gives, all its ranks together; default: as measured on this machine
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub disk_bandwidth: Option<f64>,
+    /// What the shared file system gives, all ranks together
+    #[arg(long, value_name = "RATE", default_value = "20 GB/s", value_parser = rate)]
+    pub storage_bandwidth: f64,
+    /// Mean time between failures of a node, or never
+    #[arg(long, value_name = "TIME", default_value = "5 years", value_parser = time_or_never)]
+    pub node_mtbf: f64,
+    /// Time from a failure until the job computes again: in the queue, and to start
+    #[arg(long, value_name = "TIME", default_value = "10 min", value_parser = humantime::parse_duration)]
+    pub requeue_wait: Duration,
+}
+
+impl Default for MachineOptions {
+    fn default() -> Self {
+        let usual = Machine::of_ranks(1);
+        MachineOptions {
+            ranks_per_node: usual.ranks_per_node as u32,
+            latency: Duration::from_secs_f64(usual.latency_s),
+            bandwidth: usual.bandwidth,
+            disk_bandwidth: None,
+            storage_bandwidth: usual.storage_bandwidth,
+            node_mtbf: usual.node_mtbf_s,
+            requeue_wait: Duration::from_secs_f64(usual.requeue_s),
+        }
+    }
 }
 
 /// A model of the configuration.
@@ -418,12 +467,53 @@ pub struct Bench {
     pub json: bool,
 }
 
-/// A number of bytes, with a unit or without.
+/// A strategy of reversal.
 fn strategy(text: &str) -> Result<Choice, String> {
     let names = || Choice::NAMES.map(|(name, _)| name).join(", ");
     Choice::from_name(text).ok_or_else(|| format!("expected one of {}", names()))
 }
 
+/// A number of bytes, with a unit or without.
 fn bytes(text: &str) -> Result<u64, String> {
     Bytes::Text(text.into()).count().map_err(|expected| format!("expected {expected}"))
+}
+
+/// Bytes per second, at least one.
+fn rate(text: &str) -> Result<f64, String> {
+    const EXPECTED: &str = "expected a rate, e.g. \"10 GB/s\"";
+    let number = text.trim().strip_suffix("/s").ok_or(EXPECTED)?;
+    let rate = bytes(number).map_err(|_| EXPECTED)?;
+    if rate > 0 { Ok(rate as f64) } else { Err(EXPECTED.into()) }
+}
+
+/// Seconds, infinite for "never".
+fn time_or_never(text: &str) -> Result<f64, String> {
+    if text.trim() == "never" {
+        return Ok(f64::INFINITY);
+    }
+    let time = humantime::parse_duration(text).map_err(|e| format!("{e}; or \"never\""))?;
+    if time.is_zero() { Err("expected a time above 0, or \"never\"".into()) } else { Ok(time.as_secs_f64()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_are_told_in_the_units_of_people() {
+        assert_eq!(rate("10 GB/s"), Ok(1e10));
+        assert_eq!(rate("1.5GiB/s"), Ok(1.5 * 1024f64.powi(3)));
+        for wrong in ["10 GB", "fast", "0 B/s", "-1 GB/s", "/s", ""] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(time_or_never("5 years"), Ok(5.0 * 31_557_600.0));
+        assert_eq!(time_or_never("never"), Ok(f64::INFINITY));
+        assert!(time_or_never("0s").is_err() && time_or_never("often").is_err());
+    }
+
+    #[test]
+    fn a_machine_of_which_nothing_is_told_is_the_usual_one() {
+        let Command::Plan(plan) = Cli::parse_from(["treewave", "plan", "case.toml"]).command else { panic!() };
+        assert_eq!(plan.machine, MachineOptions::default());
+    }
 }

@@ -11,6 +11,7 @@ pub mod new;
 pub mod pebbles;
 pub mod plan;
 pub mod plot;
+mod scaling;
 pub mod seed_pml;
 pub mod simulate;
 pub mod slurm;
@@ -39,9 +40,7 @@ pub fn run(cli: Cli) -> ! {
     match &cli.command {
         Command::New { directory, template } => local(new::run(directory, template)),
         Command::Check { config, schema } => local(check::run(config.as_deref(), *schema, common)),
-        Command::Plan { config, ranks, measure, json } => {
-            local(plan::run(config, *ranks as usize, *measure, *json, common))
-        }
+        Command::Plan(arguments) => local(plan::run(arguments, common)),
         Command::Import(arguments) => local(import::run(arguments)),
         Command::Status { run, json } => local(status::run(run, *json)),
         Command::Plot(arguments) => local(plot::run(arguments)),

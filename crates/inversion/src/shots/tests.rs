@@ -1,7 +1,8 @@
 use std::cell::RefCell;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use treewave_cluster::SoloCluster;
+use treewave_cluster::{SoloCluster, simulation};
 use treewave_core::{Shot, Silent};
 use treewave_reversal::Turned;
 
@@ -59,6 +60,68 @@ fn sum(
 
 fn values(summed: &Summed) -> Vec<u64> {
     summed.arrays.iter().flatten().chain(&summed.misfit_per_shot).map(|x| x.to_bits()).collect()
+}
+
+/// One rank that counts its collective calls.
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl Counting {
+    fn count(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Cluster for Counting {
+    fn rank(&self) -> usize {
+        0
+    }
+    fn size(&self) -> usize {
+        1
+    }
+    fn ranks_on_node(&self) -> usize {
+        1
+    }
+    fn barrier(&self) {
+        self.count();
+    }
+    fn broadcast(&self, _: &mut Vec<u8>) {
+        self.count();
+    }
+    fn collect(&self, bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+        self.count();
+        Some(vec![bytes.to_vec()])
+    }
+    fn collect_on_node(&self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        self.count();
+        vec![bytes.to_vec()]
+    }
+    fn all_max(&self, value: i64) -> i64 {
+        self.count();
+        value
+    }
+    fn all_sum(&self, _: &mut [i64]) {
+        self.count();
+    }
+    fn for_each_shot_by(
+        &self,
+        order: &[usize],
+        stop: &StopFlag,
+        workers: Vec<Box<Work<'_>>>,
+        progress: &mut treewave_cluster::Progress<'_>,
+    ) -> Result<Completion, Failure> {
+        SoloCluster.for_each_shot_by(order, stop, workers, progress)
+    }
+}
+
+#[test]
+fn a_gradient_makes_as_many_collective_calls_as_the_simulation_of_scale_counts() {
+    let (survey, stop, cluster) = (survey(5), StopFlag::default(), Counting::default());
+    let all = ShotLoop { survey: &survey, shots: &[0, 1, 2, 3, 4], cluster: &cluster, stop: &stop, observer: &Silent };
+    let work: Box<GradientWork<'_>> = Box::new(|shot| Ok(result(shot)));
+    all.sum(&LENGTHS, BadShots::Fail, Some(&InMemory::default()), vec![work]).unwrap();
+    // Beside those on single numbers: the sums of two arrays and of the misfits.
+    assert_eq!(cluster.0.into_inner(), simulation::SMALL_BEFORE + simulation::SMALL_AFTER + 3);
 }
 
 #[test]

@@ -1,17 +1,19 @@
 //! `treewave plan`: what a run will need, and how long a gradient takes.
 
-use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use treewave_cluster::{Failure, SoloCluster};
 use treewave_core::{Silent, StopFlag};
 use treewave_inversion::{Experiment, SpillFactories};
+use treewave_reversal::{ReversalPlan, StepCosts};
 use treewave_wave::{AcousticOptions, Crew, Path as SimdPath, Scalar, TileShape};
 
+use super::scaling::Scaling;
 use super::{Outcome, print_json, with_precision};
 use crate::band::Band;
 use crate::calibration::measure;
-use crate::cli::Common;
+use crate::cli::{Common, Plan};
 use crate::config::keys::Equation;
 use crate::config::sections::Reversal;
 use crate::gradient_plan::{GradientPlan, Job, Weighed, crews_of_own, share};
@@ -33,6 +35,10 @@ pub(super) struct Planned {
     pub(super) shots_per_rank: usize,
     pub(super) lowpass_hz: Option<f64>,
     pub(super) steps: usize,
+    /// Cells of the model.
+    pub(super) cells: usize,
+    /// Bytes per second of the disk, as measured; infinite where nothing is spilled.
+    pub(super) disk_bandwidth: f64,
 }
 
 impl Planned {
@@ -43,24 +49,47 @@ impl Planned {
     /// Bytes that a shot writes to disk.
     fn spilled_bytes(&self) -> u64 {
         let plan = &self.gradient.reversal;
-        plan.writes * plan.disk_bytes / (plan.disk_slots.max(1) as u64)
+        plan.writes * snapshot_bytes(plan)
     }
+    /// Bytes that a shot writes to disk and reads from there.
+    pub(super) fn moved_bytes(&self) -> f64 {
+        let plan = &self.gradient.reversal;
+        ((plan.writes + plan.reads) * snapshot_bytes(plan)) as f64
+    }
+}
+
+/// Bytes of a snapshot on disk.
+fn snapshot_bytes(plan: &ReversalPlan) -> u64 {
+    plan.disk_bytes / (plan.disk_slots.max(1) as u64)
+}
+
+/// Bytes per second of the disk when so many shots spill at the same time, each as fast as was measured; infinite without spill.
+pub(super) fn disk_bandwidth(plan: &ReversalPlan, costs: &StepCosts, shots: usize) -> f64 {
+    let seconds = costs.write.max(costs.read);
+    if plan.disk_slots == 0 || seconds == 0.0 {
+        return f64::INFINITY;
+    }
+    shots as f64 * snapshot_bytes(plan) as f64 / seconds
 }
 
 /// Carries the verb out.
 ///
 /// # Errors
 /// Code 2 for a configuration or budget that cannot be, 3 for data, 5 for a scratch directory that does not work.
-pub fn run(config: &Path, ranks: usize, measure_anew: bool, as_json: bool, common: &Common) -> Outcome {
-    let study = Study::load(load_config(config, common)?)?;
+pub fn run(arguments: &Plan, common: &Common) -> Outcome {
+    let (ranks, measure_anew) = (arguments.ranks as usize, arguments.measure);
+    let study = Study::load(load_config(&arguments.config, common)?)?;
     let threads = study.config.threads_per_rank.unwrap_or_else(|| (processors() / ranks).max(1));
     let stages = plan_stages(&study, [ranks, threads], measure_anew)?;
+    let every = Duration::from_secs_f64(study.config.output.ledger_every_s);
+    let scale = |planned| (Scaling::new(planned, ranks, every, &arguments.machine), planned);
+    let scaled: Vec<(Scaling, &Planned)> = stages.iter().map(scale).collect();
     let largest = |of: &dyn Fn(&Planned) -> u64| stages.iter().map(of).max().unwrap_or(0);
     let memory_bytes = largest(&|p| p.memory.of_inversion());
     let gradient_bytes = largest(&|p| p.memory.of_gradient());
     let disk_bytes = largest(&Planned::disk_bytes);
-    if as_json {
-        let last = stages.last().expect("there is at least one stage");
+    if arguments.json {
+        let (scaling, last) = scaled.last().expect("there is at least one stage");
         print_json(&json!({
             "ranks": ranks,
             "threads_per_rank": threads,
@@ -71,16 +100,16 @@ pub fn run(config: &Path, ranks: usize, measure_anew: bool, as_json: bool, commo
             "snapshots": last.gradient.reversal.memory_slots + last.gradient.reversal.disk_slots,
             "recompute_factor": last.gradient.reversal.recompute_factor,
             "shots_at_once": last.gradient.shots_at_once,
-            "seconds": last.gradient.seconds,
-            "stages": stages.iter().map(stage_json).collect::<Vec<Value>>(),
+            "seconds": scaling.prediction.seconds,
+            "stages": scaled.iter().map(stage_json).collect::<Vec<Value>>(),
         }));
         return Ok(0);
     }
     println!("{ranks} ranks of {threads} threads");
-    for p in &stages {
+    for (scaling, p) in &scaled {
         let band = p.lowpass_hz.map_or("full band".to_string(), |f| format!("below {f} Hz"));
         println!("\nstage {} ({band}, {} shots, {} steps)", p.stage, p.shots, p.steps);
-        let GradientPlan { reversal, costs, shots_at_once, tile, weighed, seconds } = &p.gradient;
+        let GradientPlan { reversal, costs, shots_at_once, tile, weighed, .. } = &p.gradient;
         let threads_each = (threads / shots_at_once).max(1);
         println!("  shots      {shots_at_once} at a time on a rank, each by {threads_each} threads");
         if let Some(tile) = tile {
@@ -118,7 +147,7 @@ pub fn run(config: &Path, ranks: usize, measure_anew: bool, as_json: bool, commo
         });
         let ways: Vec<String> = ways.collect();
         println!("  weighed    {}", ways.join(", "));
-        println!("  gradient   {seconds:.1} s");
+        scaling.text().iter().for_each(|line| println!("  {line}"));
     }
     println!(
         "\nmemory per rank {} (gradient alone: {}), disk per rank {}",
@@ -150,7 +179,7 @@ pub(super) fn plan_stages(
     }
 }
 
-fn stage_json(p: &Planned) -> Value {
+fn stage_json((scaling, p): &(Scaling, &Planned)) -> Value {
     let plan = &p.gradient.reversal;
     let weighed = p.gradient.weighed.iter();
     let weighed = weighed.map(|w| {
@@ -174,7 +203,8 @@ fn stage_json(p: &Planned) -> Value {
         "shots_at_once": p.gradient.shots_at_once,
         "tile": p.gradient.tile.map(tile_json),
         "seconds_per_shot": plan.seconds,
-        "seconds": p.gradient.seconds,
+        "seconds": scaling.prediction.seconds,
+        "scaling": scaling.json(),
         "weighed": weighed.collect::<Vec<Value>>(),
     })
 }
@@ -245,5 +275,7 @@ fn plan_stage<T: Scalar>(
     let memory = Memory::new::<T>(&needs);
     let shots_per_rank = shots.len().div_ceil(ranks);
     let lowpass_hz = config.stages[stage].lowpass_hz;
-    Ok(Planned { stage, shots: shots.len(), gradient, memory, shots_per_rank, lowpass_hz, steps: band.steps() })
+    let disk_bandwidth = disk_bandwidth(&gradient.reversal, &gradient.costs, together * gradient.shots_at_once);
+    let (shots, steps, cells) = (shots.len(), band.steps(), study.grid().len());
+    Ok(Planned { stage, shots, gradient, memory, shots_per_rank, lowpass_hz, steps, cells, disk_bandwidth })
 }

@@ -18,7 +18,7 @@ use treewave_wave::{Path as SimdPath, SeedPml, in_thread_pool};
 use super::Outcome;
 use super::check::ENOUGH_POINTS;
 use super::gradcheck::{Check, PERTURBATION, dot, dot_check, taylor_checks, tell};
-use super::plan::Planned;
+use super::plan::{Planned, disk_bandwidth};
 use crate::band::frequencies;
 use crate::cli::WhichModel;
 use crate::gradient_plan::{GradientPlan, Weighed};
@@ -112,7 +112,9 @@ pub(super) fn plan(study: &Study, ranks: usize) -> Result<Planned, Failure> {
     let tile = None;
     let weighed = vec![Weighed { shots_at_once: 1, tile, strategy, seconds }];
     let gradient = GradientPlan { reversal: plan, costs, shots_at_once: 1, tile, seconds, weighed };
-    Ok(Planned { stage: 0, shots, gradient, memory, shots_per_rank, lowpass_hz: None, steps: setup.steps() })
+    let disk_bandwidth = disk_bandwidth(&gradient.reversal, &gradient.costs, 1);
+    let (steps, cells) = (setup.steps(), study.grid().len());
+    Ok(Planned { stage: 0, shots, gradient, memory, shots_per_rank, lowpass_hz: None, steps, cells, disk_bandwidth })
 }
 
 /// `treewave simulate`.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use treewave_cluster::Failure;
 
 use super::Outcome;
-use super::plan::{Planned, plan_stages};
-use crate::cli::{Common, Slurm};
+use super::plan::plan_stages;
+use super::scaling::Scaling;
+use crate::cli::{Common, MachineOptions, Slurm};
 use crate::config::keys::Equation;
-use crate::config::sections::Stage;
 use crate::session::load_config;
 use crate::study::{Study, misconfigured, unwritable};
 
@@ -51,7 +51,13 @@ pub fn run(arguments: &Slurm, common: &Common) -> Outcome {
         memory_bytes: stages.iter().map(|stage| stage.memory.of_inversion()).max().unwrap_or(0),
         seconds: match arguments.time {
             Some(time) => asked(time)?,
-            None => seconds(&study.config.stages, &stages),
+            None => {
+                let machine = MachineOptions { ranks_per_node: arguments.ranks_per_node, ..MachineOptions::default() };
+                let every = Duration::from_secs_f64(study.config.output.ledger_every_s);
+                let seconds = |p| Scaling::new(p, ranks, every, &machine).prediction.seconds_without_failures;
+                let evaluations = study.config.stages.iter().map(|stage| stage.evaluations() as f64);
+                limit(evaluations.zip(stages.iter().map(seconds)).map(|(times, seconds)| times * seconds).sum())
+            }
         },
     })?;
     match &arguments.o {
@@ -61,12 +67,7 @@ pub fn run(arguments: &Slurm, common: &Common) -> Outcome {
     Ok(0)
 }
 
-/// What a run takes, with time to spare, and that of the signal.
-fn seconds(stages: &[Stage], planned: &[Planned]) -> f64 {
-    let gradients = stages.iter().zip(planned).map(|(stage, plan)| stage.evaluations() as f64 * plan.gradient.seconds);
-    limit(gradients.sum())
-}
-
+/// The time limit of a run that takes so long, with time to spare, and that of the signal.
 fn limit(run_s: f64) -> f64 {
     let signal_s = (SIGNAL + SIGNAL_IS_EARLY).as_secs_f64();
     (SPARE_TIME * run_s + signal_s).clamp(SHORTEST.as_secs_f64(), LONGEST.as_secs_f64())
