@@ -173,8 +173,9 @@ fn tables(shot: &SeedPmlShot<f64>, program: &SeedPml<f64>, costs: StepCosts, ful
         let plan = ReversalPlan::new(&request).expect("a plan");
         let (best, _) = timed(plan.schedule().expect("a schedule"), plan.segment_steps);
         println!(
-            "| {delta} | {} | {done} | {seconds:.1} | {} | {best:.1} |",
+            "| {delta} | {} | {done} | {seconds:.1} | {} | {} | {best:.1} |",
             log.counts.peak_snapshots,
+            parts(&log),
             beside(seconds, published_s, full)
         );
     }
@@ -189,12 +190,19 @@ fn tables(shot: &SeedPmlShot<f64>, program: &SeedPml<f64>, costs: StepCosts, ful
             assert_eq!((log.counts.peak_snapshots, there), (peak, evaluations), "Bennett {blocks}");
         }
         println!(
-            "| {blocks} | {} | {there} | {} | {seconds:.1} | {} |",
+            "| {blocks} | {} | {there} | {} | {seconds:.1} | {} | {} |",
             log.counts.peak_snapshots,
             log.counts.total_forward(),
+            parts(&log),
             beside(seconds, published_s, full)
         );
     }
+}
+
+/// The seconds of the parts of a gradient.
+fn parts(log: &Log) -> String {
+    let parts = [log.seconds_advance, log.seconds_record, log.seconds_pull_back, log.seconds_snapshots];
+    parts.map(|seconds| format!("{seconds:.1}")).join(", ")
 }
 
 /// The published seconds and the ratio to them, where the steps are as many.

@@ -9,7 +9,7 @@ use treewave_core::Real;
 /// Bytes of a cache line, and of the widest vector.
 const LINE: usize = 64;
 /// Bytes from which on an array is worth large pages, of 2 MiB each where the system has them.
-const LARGE: usize = 8 << 20;
+const LARGE: usize = 4 << 20;
 
 /// An array of scalars whose first element stands at the beginning of a cache line.
 #[derive(Debug)]

@@ -74,14 +74,12 @@ impl<S: Snapshot> SnapshotStore<S> for MemoryStore<'_, S> {
         let place = self.kept(slot)?;
         place.full = false;
         let mut left = 0;
-        if let Some(kept) = &mut place.state {
-            for (kept, again) in kept.parts_mut().into_iter().zip(state.parts()) {
-                // counted only if there is something to count, so that it runs at the speed of memory
-                let any = kept.iter_mut().zip(again).fold(0, |any, (kept, again)| {
-                    *kept ^= again;
-                    any | *kept
-                });
-                left += if any == 0 { 0 } else { kept.iter().filter(|&&byte| byte != 0).count() };
+        if let Some(kept) = &place.state {
+            for (kept, again) in kept.parts().into_iter().zip(state.parts()) {
+                // What would be left is the exclusive or; it is counted only if there is something to count.
+                if kept != again {
+                    left += kept.iter().zip(again).filter(|(kept, again)| kept != again).count();
+                }
             }
         }
         if left == 0 { Ok(()) } else { Err(StoreError::Residue { slot, bytes: left }) }

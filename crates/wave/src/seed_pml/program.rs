@@ -10,6 +10,7 @@ use super::SeedPmlError;
 use super::frame::{Frame, Piece};
 use super::rows::Rows;
 use super::state::{SeedRecord, SeedState};
+use crate::field::Field;
 use crate::tiles::Parallelism;
 
 /// Rows begin a multiple of this many elements apart: one cache line of `f64`.
@@ -86,7 +87,7 @@ pub struct SeedPml<T> {
     /// Damping along x and z of every point, in 1/s.
     damping: [Vec<T>; 2],
     /// Squared velocity in m²/s², stored as a field; 1 on the ring, whose values are never used.
-    m: Vec<T>,
+    m: Field<T>,
     frame: Frame,
     stride: usize,
     /// First element of each row of a field, and of an array of the cells without the ring.
@@ -110,7 +111,7 @@ impl<T: Real + Send + Sync> SeedPml<T> {
         let n = points.map(|points| points - 2);
         // An odd number of cache lines per row keeps the rows of a stencil out of each other's cache sets.
         let stride = ALIGN * (points[1].div_ceil(ALIGN) | 1);
-        let mut m = vec![T::ONE; points[0] * stride];
+        let mut m = Field::filled(points[0] * stride, T::ONE);
         let mut fastest = 0.0_f64;
         for i in 1..=n[0] {
             let row = &c2[i * points[1]..][..points[1]];
@@ -185,17 +186,17 @@ impl<T: Real + Send + Sync> SeedPml<T> {
     }
     /// A state at rest.
     pub fn new_state(&self) -> SeedState<T> {
-        let (field, frame) = (vec![T::ZERO; self.m.len()], vec![T::ZERO; self.frame.elements()]);
-        SeedState { now: field.clone(), before: field, phi: frame.clone(), psi: frame }
+        let (field, frame) = (|| Field::zeros(self.m.len()), || Field::zeros(self.frame.elements()));
+        SeedState { now: field(), before: field(), phi: frame(), psi: frame() }
     }
     /// A record to write to.
     pub fn new_record(&self) -> SeedRecord<T> {
-        let frame = vec![T::ZERO; self.frame.elements()];
-        SeedRecord { curvature: self.new_cells(), slopes: [frame.clone(), frame] }
+        let frame = || Field::zeros(self.frame.elements());
+        SeedRecord { curvature: self.new_cells(), slopes: [frame(), frame()] }
     }
     /// Zeros for all cells without the ring.
-    pub(crate) fn new_cells(&self) -> Vec<T> {
-        vec![T::ZERO; self.inside().iter().product()]
+    pub(crate) fn new_cells(&self) -> Field<T> {
+        Field::zeros(self.inside().iter().product())
     }
     /// A field without padding: all points `(x, z)`, the ring included.
     pub fn points(&self, field: &[T]) -> Vec<T> {

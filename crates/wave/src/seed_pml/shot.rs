@@ -12,6 +12,7 @@ use super::rows::Point;
 use super::state::{SeedRecord, SeedState};
 use super::steps::{BackExchange, Exchange};
 use super::wavefront::MAX_STEPS;
+use crate::field::Field;
 use crate::shot::MisfitFunction;
 
 /// Steps between two looks for a blow-up.
@@ -31,7 +32,7 @@ pub struct SeedTraces<T> {
 pub struct SeedAdjoint<T> {
     state: SeedState<T>,
     /// `c²` times the derivative with respect to it, per cell without the ring.
-    gradient: Vec<T>,
+    gradient: Field<T>,
     wavelet: Vec<T>,
     /// Derivative of the misfit with respect to every sample, `(receiver, time)`, receivers in the order of the shot's list.
     residual: Vec<T>,
@@ -52,12 +53,13 @@ impl<T: Real + Pod + Send + Sync> Snapshot for SeedAdjoint<T> {
     }
     fn parts(&self) -> Vec<&[u8]> {
         let mut parts = self.state.parts();
-        parts.extend([&self.gradient, &self.wavelet, &self.residual].map(|v| bytemuck::cast_slice::<T, u8>(v)));
+        let rest = [&self.gradient[..], &self.wavelet, &self.residual];
+        parts.extend(rest.map(|v| bytemuck::cast_slice::<T, u8>(v)));
         parts
     }
     fn parts_mut(&mut self) -> Vec<&mut [u8]> {
         let mut parts = self.state.parts_mut();
-        let rest = [&mut self.gradient, &mut self.wavelet, &mut self.residual];
+        let rest = [&mut self.gradient[..], &mut self.wavelet, &mut self.residual];
         parts.extend(rest.map(|v| bytemuck::cast_slice_mut::<T, u8>(v)));
         parts
     }

@@ -4,17 +4,19 @@ use bytemuck::Pod;
 use treewave_core::Real;
 use treewave_reversal::Snapshot;
 
+use crate::field::Field;
+
 /// Two time levels of the field, and the auxiliary fields on the frame of the layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeedState<T> {
     /// The field at the step of the state; `Q` in an adjoint state.
-    pub now: Vec<T>,
+    pub now: Field<T>,
     /// The field one step before; `q` of the step behind in an adjoint state.
-    pub before: Vec<T>,
+    pub before: Field<T>,
     /// φ; `F` in an adjoint state.
-    pub phi: Vec<T>,
+    pub phi: Field<T>,
     /// ψ; `G` in an adjoint state.
-    pub psi: Vec<T>,
+    pub psi: Field<T>,
 }
 
 impl<T: Real> SeedState<T> {
@@ -26,18 +28,20 @@ impl<T: Real> SeedState<T> {
     }
 }
 
-impl<T: Real + Pod> Snapshot for SeedState<T> {
+impl<T: Real + Pod + Send + Sync> Snapshot for SeedState<T> {
     fn copy_from(&mut self, other: &Self) {
-        self.now.copy_from_slice(&other.now);
-        self.before.copy_from_slice(&other.before);
-        self.phi.copy_from_slice(&other.phi);
-        self.psi.copy_from_slice(&other.psi);
+        self.now.copy_from(&other.now);
+        self.before.copy_from(&other.before);
+        self.phi.copy_from(&other.phi);
+        self.psi.copy_from(&other.psi);
     }
     fn parts(&self) -> Vec<&[u8]> {
-        [&self.now, &self.before, &self.phi, &self.psi].map(|field| bytemuck::cast_slice(field)).to_vec()
+        [&self.now, &self.before, &self.phi, &self.psi].map(|field| bytemuck::cast_slice::<T, u8>(field)).to_vec()
     }
     fn parts_mut(&mut self) -> Vec<&mut [u8]> {
-        [&mut self.now, &mut self.before, &mut self.phi, &mut self.psi].map(|f| bytemuck::cast_slice_mut(f)).into()
+        [&mut self.now, &mut self.before, &mut self.phi, &mut self.psi]
+            .map(|f| bytemuck::cast_slice_mut::<T, u8>(f))
+            .into()
     }
 }
 
@@ -45,7 +49,7 @@ impl<T: Real + Pod> Snapshot for SeedState<T> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeedRecord<T> {
     /// What the squared velocity is multiplied with in the step of the field: `Δt² L u`, per cell without the ring.
-    pub(crate) curvature: Vec<T>,
+    pub(crate) curvature: Field<T>,
     /// The same for the auxiliary fields: the slopes of the new field along x and z, on the frame.
-    pub(crate) slopes: [Vec<T>; 2],
+    pub(crate) slopes: [Field<T>; 2],
 }
