@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use treewave_core::Real;
 
+use super::program::ALIGN;
 use super::rows::Rows;
 
 /// The part of a row that a kernel works on at a time.
@@ -23,7 +24,7 @@ impl Piece {
 
 /// A frame of cells around the interior: some rows are stored whole, of the others only both ends.
 ///
-/// The frame is the layer with one cell more on the inside: the auxiliary fields are zero there, but the field feels
+/// The frame is the layer with at least one cell more on the inside: the auxiliary fields are zero there, but the field feels
 /// their neighbours. Each stored piece has one more element at either end, which is never written and stays zero.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
@@ -43,11 +44,20 @@ fn with_reach(n: usize, layer: [usize; 2]) -> [usize; 2] {
     if low + high >= n && low + high > 0 { [n, 0] } else { [low, high] }
 }
 
+/// The two widths, wider by what makes the piece between begin and end at a multiple of [`ALIGN`], where there is room: its
+/// vectors then begin at cache lines.
+fn whole_lines(n: usize, [low, high]: [usize; 2]) -> [usize; 2] {
+    let first = if low == 0 { 1 } else { (low + 1).next_multiple_of(ALIGN) };
+    let end = n + 1 - high;
+    let end = if high == 0 { end } else { end - end % ALIGN };
+    if first < end { [first - 1, n + 1 - end] } else { [low, high] }
+}
+
 impl Frame {
     /// The frame of `n` cells along x and z with a layer of so many cells at either end of either axis.
     pub fn new(n: [usize; 2], layer: [[usize; 2]; 2]) -> Self {
-        let mut frame =
-            Frame { n, rows: with_reach(n[0], layer[0]), cells: with_reach(n[1], layer[1]), starts: Vec::new() };
+        let cells = whole_lines(n[1], with_reach(n[1], layer[1]));
+        let mut frame = Frame { n, rows: with_reach(n[0], layer[0]), cells, starts: Vec::new() };
         let ends = frame.cells.map(|cells| if cells == 0 { 0 } else { cells + 2 });
         let mut next = 0;
         for i in 0..=n[0] + 1 {
@@ -172,6 +182,8 @@ mod tests {
             assert!(frame.elements() <= cells + 4 * n[0], "{n:?} {layer:?}");
         }
         let wide = Frame::new([1000, 1000], [[11, 11], [11, 11]]);
-        assert_eq!(wide.elements(), 24 * 1002 + 976 * 28);
+        // 15 and 17 cells at the ends of a row: the piece between goes from cell 16 to cell 984.
+        assert_eq!(wide.range(Piece::Centre), 16..984);
+        assert_eq!(wide.elements(), 24 * 1002 + 976 * 36);
     }
 }

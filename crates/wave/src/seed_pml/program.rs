@@ -14,7 +14,7 @@ use crate::field::Field;
 use crate::tiles::Parallelism;
 
 /// Rows begin a multiple of this many elements apart: one cache line of `f64`.
-const ALIGN: usize = 8;
+pub(super) const ALIGN: usize = 8;
 
 /// The absorbing layer, which lies inside the grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,9 +90,8 @@ pub struct SeedPml<T> {
     m: Field<T>,
     frame: Frame,
     stride: usize,
-    /// First element of each row of a field, and of an array of the cells without the ring.
+    /// First element of each row of a field.
     field_starts: Vec<usize>,
-    cell_starts: Vec<usize>,
     /// Stands for what is not stored of the auxiliary fields.
     zeros: Vec<T>,
 }
@@ -146,7 +145,6 @@ impl<T: Real + Send + Sync> SeedPml<T> {
             frame: Frame::new(n, layer),
             stride,
             field_starts: (0..=points[0]).map(|i| i * stride).collect(),
-            cell_starts: (0..=points[0]).map(|i| i.clamp(1, n[0] + 1) * n[1] - n[1]).collect(),
             zeros: vec![T::ZERO; points[1]],
             options,
         })
@@ -182,21 +180,21 @@ impl<T: Real + Send + Sync> SeedPml<T> {
     }
     /// Elements of a record.
     pub fn record_elements(&self) -> usize {
-        self.inside().iter().product::<usize>() + 2 * self.frame.elements()
+        self.m.len() + 2 * self.frame.elements()
     }
     /// A state at rest.
     pub fn new_state(&self) -> SeedState<T> {
-        let (field, frame) = (|| Field::zeros(self.m.len()), || Field::zeros(self.frame.elements()));
-        SeedState { now: field(), before: field(), phi: frame(), psi: frame() }
+        let frame = || Field::zeros(self.frame.elements());
+        SeedState { now: self.new_field(), before: self.new_field(), phi: frame(), psi: frame() }
     }
     /// A record to write to.
     pub fn new_record(&self) -> SeedRecord<T> {
         let frame = || Field::zeros(self.frame.elements());
-        SeedRecord { curvature: self.new_cells(), slopes: [frame(), frame()] }
+        SeedRecord { curvature: self.new_field(), slopes: [frame(), frame()] }
     }
-    /// Zeros for all cells without the ring.
-    pub(crate) fn new_cells(&self) -> Field<T> {
-        Field::zeros(self.inside().iter().product())
+    /// Zeros, stored as a field.
+    pub(super) fn new_field(&self) -> Field<T> {
+        Field::zeros(self.m.len())
     }
     /// A field without padding: all points `(x, z)`, the ring included.
     pub fn points(&self, field: &[T]) -> Vec<T> {
@@ -238,9 +236,9 @@ impl<T: Real + Send + Sync> SeedPml<T> {
     pub(super) fn m_rows(&self) -> Rows<'_, T> {
         Rows::new(&self.m, &self.field_starts)
     }
-    /// First elements of the rows of a field, of an array of the frame, and of one of the cells without the ring.
-    pub(super) fn starts(&self) -> [&[usize]; 3] {
-        [&self.field_starts, self.frame.starts(), &self.cell_starts]
+    /// First elements of the rows of a field and of an array of the frame.
+    pub(super) fn starts(&self) -> [&[usize]; 2] {
+        [&self.field_starts, self.frame.starts()]
     }
     pub(super) fn constants(&self) -> &SeedConstants<T> {
         &self.constants

@@ -31,7 +31,7 @@ pub struct SeedTraces<T> {
 #[derive(Clone, Debug)]
 pub struct SeedAdjoint<T> {
     state: SeedState<T>,
-    /// `c²` times the derivative with respect to it, per cell without the ring.
+    /// `c²` times the derivative with respect to it, stored as a field.
     gradient: Field<T>,
     wavelet: Vec<T>,
     /// Derivative of the misfit with respect to every sample, `(receiver, time)`, receivers in the order of the shot's list.
@@ -145,7 +145,7 @@ impl<'a, T: Real + Send + Sync> SeedPmlShot<'a, T> {
     pub fn new_adjoint(&self) -> SeedAdjoint<T> {
         SeedAdjoint {
             state: self.program.new_state(),
-            gradient: self.program.new_cells(),
+            gradient: self.program.new_field(),
             wavelet: vec![T::ZERO; self.wavelet.len()],
             residual: vec![T::ZERO; self.steps * self.receivers.len()],
         }
@@ -283,8 +283,8 @@ impl<'a, T: Real + Send + Sync> SeedPmlShot<'a, T> {
         let [nx, nz] = self.program.inside();
         let mut points = vec![T::ZERO; (nx + 2) * (nz + 2)];
         for (i, k) in (1..=nx).flat_map(|i| (1..=nz).map(move |k| (i, k))) {
-            let gathered = adjoint.gradient[(i - 1) * nz + k - 1];
-            points[i * (nz + 2) + k] = gathered / self.program.m()[self.program.index([i, k])];
+            let place = self.program.index([i, k]);
+            points[i * (nz + 2) + k] = adjoint.gradient[place] / self.program.m()[place];
         }
         points
     }

@@ -48,7 +48,7 @@ impl<T: Real + Pod + Send + Sync> Snapshot for SeedState<T> {
 /// What the adjoint of one step needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeedRecord<T> {
-    /// What the squared velocity is multiplied with in the step of the field: `Δt² L u`, per cell without the ring.
+    /// What the squared velocity is multiplied with in the step of the field: `Δt² L u`, stored as a field.
     pub(crate) curvature: Field<T>,
     /// The same for the auxiliary fields: the slopes of the new field along x and z, on the frame.
     pub(crate) slopes: [Field<T>; 2],

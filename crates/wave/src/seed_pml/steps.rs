@@ -141,7 +141,7 @@ impl<T: Real + Send + Sync> SeedPml<T> {
         records: &'a mut [SeedRecord<T>],
         samples: PointsPart<'a, T>,
     ) -> Forward<'a, T> {
-        let [field, frame, cells] = self.starts();
+        let [field, frame] = self.starts();
         let mut records = records.iter_mut();
         Forward {
             fields: [&mut state.now, &mut state.before].map(|array| Part::new(Some(array), field)),
@@ -149,9 +149,9 @@ impl<T: Real + Send + Sync> SeedPml<T> {
             psi: Part::new(Some(&mut state.psi), frame),
             records: std::array::from_fn(|_| match records.next() {
                 Some(SeedRecord { curvature, slopes: [x, z] }) => {
-                    [Part::new(Some(curvature), cells), Part::new(Some(x), frame), Part::new(Some(z), frame)]
+                    [Part::new(Some(curvature), field), Part::new(Some(x), frame), Part::new(Some(z), frame)]
                 }
-                None => [cells, frame, frame].map(|starts| Part::new(None, starts)),
+                None => [field, frame, frame].map(|starts| Part::new(None, starts)),
             }),
             samples,
         }
@@ -165,7 +165,7 @@ impl<T: Real + Send + Sync> SeedPml<T> {
         for i in cells.rows.clone() {
             let (next, m, record) = (next.row(i), self.m_rows().row(i), record.row(i));
             for (piece, cells) in self.pieces(&cells.columns) {
-                let record = if record.is_empty() { &mut [] } else { &mut record[cells.start - 1..cells.end - 1] };
+                let record = if record.is_empty() { &mut [] } else { &mut record[cells.clone()] };
                 let (u, m, next) = (self.cross(now, i, &cells), &m[cells.clone()], &mut next[cells.clone()]);
                 if self.frame().within(i, piece).is_none() {
                     (self.kernels().interior)(self.constants(), next, u, m, record);
@@ -204,7 +204,7 @@ impl<T: Real + Send + Sync> SeedPml<T> {
     /// Some steps of the adjoint back, one per record, the last first: `now` becomes `Q⁻` of the first, `before` its `q`, `F`
     /// and `G` move on.
     ///
-    /// `gradient`, per cell without the ring, receives the derivative with respect to the squared velocity times it.
+    /// `gradient`, stored as a field, receives the derivative with respect to the squared velocity times it.
     pub(super) fn pull_back(
         &self,
         state: &mut SeedState<T>,
@@ -215,13 +215,13 @@ impl<T: Real + Send + Sync> SeedPml<T> {
         let BackExchange { source, injected, receivers, residual, each, first } = exchange;
         let steps = records.len();
         let waves = self.wavefront(steps);
-        let (m, [field, frame, cells]) = (self.m_rows(), self.starts());
+        let (m, [field, frame]) = (self.m_rows(), self.starts());
         for phase in [Phase::Chunks, Phase::Borders] {
             let slab = Backward {
                 fields: [&mut state.now, &mut state.before].map(|array| Part::new(Some(array), field)),
                 f: Part::new(Some(&mut state.phi), frame),
                 g: Part::new(Some(&mut state.psi), frame),
-                gradient: Part::new(Some(gradient), cells),
+                gradient: Part::new(Some(gradient), field),
                 injected: PointsPart::new(std::slice::from_ref(&source), Some(injected), steps),
             };
             waves.visit(phase, slab, &|slab: &mut Backward<T>, tile: &Tile| {
@@ -261,8 +261,8 @@ impl<T: Real + Send + Sync> SeedPml<T> {
 
     /// Cells of `Q⁻`, `F⁻`, `G⁻` and the gradient.
     fn move_adjoint(&self, slab: &mut Backward<T>, cells: &Cells, level: usize, record: &SeedRecord<T>) {
-        let [_, frame, all_cells] = self.starts();
-        let curvature = Rows::new(&record.curvature, all_cells);
+        let [field, frame] = self.starts();
+        let curvature = Rows::new(&record.curvature, field);
         let slopes = record.slopes.each_ref().map(|slope| Rows::new(slope, frame));
         let Backward { fields, f, g, gradient, .. } = slab;
         let ((q, next), all_m) = (now_and_next(fields, level), self.m_rows());
@@ -270,9 +270,8 @@ impl<T: Real + Send + Sync> SeedPml<T> {
         for i in cells.rows.clone() {
             let (next, f, g, gradient) = (next.row(i), f.row(i), g.row(i), gradient.row(i));
             for (piece, cells) in self.pieces(&cells.columns) {
-                let inside = cells.start - 1..cells.end - 1;
-                let curvature = &curvature.row(i)[inside.clone()];
-                let (next, gradient) = (&mut next[cells.clone()], &mut gradient[inside]);
+                let curvature = &curvature.row(i)[cells.clone()];
+                let (next, gradient) = (&mut next[cells.clone()], &mut gradient[cells.clone()]);
                 let q = self.cross(q, i, &cells);
                 let Some(within) = self.frame().cells_within(i, piece, &cells) else {
                     let m = &all_m.row(i)[cells];

@@ -1,8 +1,7 @@
 //! The order in which the rows of some steps are computed.
 //!
 //! A group of steps ("levels") is computed tile by tile: a few rows of some columns at one level, behind them, by a distance that a
-//! step cannot reach across, the next level, while what it reads is still in the cache; then the next columns, skewed by the
-//! same distance. Threads work on chunks of rows: each level of a chunk ends [`SKEW`] rows farther from its borders than the one
+//! step cannot reach across, the next level, while what it reads is still in the cache; then the next columns, skewed likewise. Threads work on chunks of rows: each level of a chunk ends [`SKEW`] rows farther from its borders than the one
 //! before, and what is left there is computed when all chunks are done. Every cell is computed by the same operations whatever
 //! the order, so the bits do not depend on it.
 //!
@@ -12,12 +11,15 @@
 
 use std::ops::Range;
 
+use super::program::ALIGN;
 use super::rows::Point;
 
 /// Most steps of a group; it may have one level more, to make the last step complete.
 pub(super) const MAX_STEPS: usize = 8;
-/// Rows and columns that each level stays behind the one before.
+/// Rows that each level stays behind the one before.
 pub(super) const SKEW: usize = 3;
+/// Columns that it stays behind: more than a step reaches across, so that tiles begin at cache lines.
+const COLUMN_SKEW: usize = ALIGN;
 /// Rows of a tile.
 const TILE: usize = 4;
 /// Chunks per thread, where there are rows enough: threads that are done early find more to do.
@@ -32,7 +34,7 @@ pub(super) trait Slab: Send + Sized {
 /// A part of a level: the rows and columns that are computed, and those whose turn it is of what is made ready for them before, up
 /// to one and up to two cells farther.
 ///
-/// Of the level before all cells are computed up to [`SKEW`] away from those of this tile. Each cell is once in `own`, once in
+/// Of the level before all cells are computed up to [`SKEW`] away from those of this tile, or farther. Each cell is once in `own`, once in
 /// `near` and once in `far` of a level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tile {
@@ -85,7 +87,7 @@ impl Wavefront {
         assert!((1..=MAX_STEPS + 1).contains(&levels), "{levels} levels");
         let least = 2 * levels * SKEW + TILE;
         let chunks = if threads == 1 { 1 } else { (CHUNKS_PER_THREAD * threads).min(n[0] / least).max(1) };
-        let across = n[1].div_ceil(columns).min(n[1] / (levels * SKEW + TILE)).max(1);
+        let across = n[1].div_ceil(columns).min(n[1] / ((levels + 1) * COLUMN_SKEW)).max(1);
         Wavefront { n, levels, chunks, across }
     }
 
@@ -139,7 +141,7 @@ impl Wavefront {
         let begin = |tile: usize| match tile {
             0 => 1,
             tile if tile == self.across => self.n[1] + 1,
-            tile => 1 + tile * self.n[1] / self.across - level * SKEW,
+            tile => (tile * self.n[1] / self.across).next_multiple_of(ALIGN) - level * COLUMN_SKEW,
         };
         begin(tile)..begin(tile + 1)
     }
@@ -283,7 +285,7 @@ mod tests {
         let of = |n: usize, threads: usize| Wavefront::new([n, 3000], 9, 1000, threads);
         assert_eq!([of(1000, 2), of(1000, 1), of(100, 2)].map(|waves| waves.chunks), [4, 1, 1]);
         assert_eq!(of(1000, 2).across, 3);
-        assert_eq!(of(1000, 2).columns(1, 2), 995..1995);
+        assert_eq!(of(1000, 2).columns(1, 2), 984..1984);
         assert_eq!(Wavefront::columns_in(28_000, 1), 1000);
     }
 }
