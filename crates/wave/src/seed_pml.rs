@@ -26,6 +26,7 @@
 mod frame;
 mod program;
 mod rows;
+mod shared_field;
 mod shot;
 mod state;
 mod steps;

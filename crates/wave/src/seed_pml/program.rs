@@ -9,6 +9,7 @@ use treewave_kernels::seed_pml::{Cross, Damping, SeedConstants};
 use super::SeedPmlError;
 use super::frame::{Frame, Piece};
 use super::rows::Rows;
+use super::shared_field::Spare;
 use super::state::{SeedRecord, SeedState};
 use crate::field::Field;
 use crate::tiles::Parallelism;
@@ -88,6 +89,8 @@ pub struct SeedPml<T> {
     damping: [Vec<T>; 2],
     /// Squared velocity in m²/s², stored as a field; 1 on the ring, whose values are never used.
     m: Field<T>,
+    /// Fields for states.
+    spare: Spare<T>,
     frame: Frame,
     stride: usize,
     /// First element of each row of a field.
@@ -141,6 +144,7 @@ impl<T: Real + Send + Sync> SeedPml<T> {
             constants: SeedConstants::new(options.dt_s, options.spacing_m),
             kernels,
             damping: damping.map(|axis| axis.into_iter().map(T::from_f64).collect()),
+            spare: Spare::new(m.len()),
             m,
             frame: Frame::new(n, layer),
             stride,
@@ -185,7 +189,7 @@ impl<T: Real + Send + Sync> SeedPml<T> {
     /// A state at rest.
     pub fn new_state(&self) -> SeedState<T> {
         let frame = || Field::zeros(self.frame.elements());
-        SeedState { now: self.new_field(), before: self.new_field(), phi: frame(), psi: frame() }
+        SeedState { now: self.spare.zeros(), before: self.spare.zeros(), phi: frame(), psi: frame() }
     }
     /// A record to write to.
     pub fn new_record(&self) -> SeedRecord<T> {

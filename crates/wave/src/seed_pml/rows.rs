@@ -26,39 +26,65 @@ impl<'a, T> Rows<'a, T> {
     }
 }
 
-/// Rows of an array, to write; or nothing.
+/// Rows of an array, to write, or only to read; or nothing.
 #[derive(Debug)]
 pub(super) struct Part<'a, T> {
-    data: &'a mut [T],
+    data: Data<'a, T>,
     starts: &'a [usize],
     first: usize,
+}
+
+#[derive(Debug)]
+enum Data<'a, T> {
+    Write(&'a mut [T]),
+    Read(&'a [T]),
 }
 
 impl<'a, T> Part<'a, T> {
     /// An array whose row `i` begins at `starts[i]`; or nothing.
     pub(super) fn new(data: Option<&'a mut [T]>, starts: &'a [usize]) -> Self {
-        Part { data: data.unwrap_or_default(), starts, first: 0 }
+        Part { data: Data::Write(data.unwrap_or_default()), starts, first: 0 }
+    }
+    /// An array that is only read.
+    pub(super) fn to_read(data: &'a [T], starts: &'a [usize]) -> Self {
+        Part { data: Data::Read(data), starts, first: 0 }
+    }
+    fn data(&self) -> &[T] {
+        match &self.data {
+            Data::Write(data) => data,
+            Data::Read(data) => data,
+        }
     }
     /// Whether there is nothing.
     pub(super) fn is_nothing(&self) -> bool {
-        self.data.is_empty()
+        self.data().is_empty()
     }
     /// The rows, to read.
     pub(super) fn rows(&self) -> Rows<'_, T> {
-        Rows { data: self.data, starts: self.starts, first: self.first }
+        Rows { data: self.data(), starts: self.starts, first: self.first }
     }
     /// A row; empty if there is nothing.
     pub(super) fn row(&mut self, i: usize) -> &mut [T] {
-        if self.is_nothing() {
+        let Data::Write(data) = &mut self.data else { panic!("an array that is only read") };
+        if data.is_empty() {
             return &mut [];
         }
         let before = self.starts[self.first];
-        &mut self.data[self.starts[i] - before..self.starts[i + 1] - before]
+        &mut data[self.starts[i] - before..self.starts[i + 1] - before]
     }
     /// Keeps the rows before `row`, and returns the others.
     pub(super) fn split_off(&mut self, row: usize) -> Self {
-        let middle = (self.starts[row] - self.starts[self.first]).min(self.data.len());
-        let (low, high) = std::mem::take(&mut self.data).split_at_mut(middle);
+        let middle = (self.starts[row] - self.starts[self.first]).min(self.data().len());
+        let (low, high) = match std::mem::replace(&mut self.data, Data::Read(&[])) {
+            Data::Write(data) => {
+                let (low, high) = data.split_at_mut(middle);
+                (Data::Write(low), Data::Write(high))
+            }
+            Data::Read(data) => {
+                let (low, high) = data.split_at(middle);
+                (Data::Read(low), Data::Read(high))
+            }
+        };
         self.data = low;
         Part { data: high, starts: self.starts, first: row }
     }
@@ -127,6 +153,8 @@ mod tests {
         assert_eq!((low.row(3), high.row(6)), (&mut [4][..], &mut [9, 10][..]));
         assert!(high.row(7).is_empty());
         assert_eq!(Rows::new(&[7; 11], &starts).row(3), [7]);
+        let mut low = Part::to_read(&[7; 11], &starts);
+        assert_eq!((low.split_off(4).rows().row(6), low.rows().row(2)), (&[7, 7][..], &[7, 7][..]));
     }
 
     #[test]

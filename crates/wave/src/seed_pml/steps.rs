@@ -111,6 +111,12 @@ impl<T: Real + Send + Sync> SeedPml<T> {
         let steps = injected.len();
         let waves = self.wavefront(steps + 1);
         let first = samples.as_ref().map_or(0, |(_, first)| *first);
+        // The first step writes to `before`, the second to `now`, which others may have, too.
+        let old = state.before.renew();
+        let old = old.as_ref().map(|old| Rows::new(old, self.starts()[0]));
+        if steps > 1 {
+            state.now.alone();
+        }
         for phase in [Phase::Chunks, Phase::Borders] {
             let samples = samples.as_mut().map(|(samples, _)| &mut samples[..]);
             let slab = self.forward(state, records, PointsPart::new(receivers, samples, each));
@@ -125,7 +131,7 @@ impl<T: Real + Send + Sync> SeedPml<T> {
                     slab.samples.set(&tile.near, first + done, |point| now.row(point.row)[point.column]);
                 }
                 if tile.level < steps {
-                    self.move_field(slab, &tile.own, tile.level);
+                    self.move_field(slab, &tile.own, tile.level, old.filter(|_| tile.level == 0));
                 }
             });
         }
@@ -144,7 +150,10 @@ impl<T: Real + Send + Sync> SeedPml<T> {
         let [field, frame] = self.starts();
         let mut records = records.iter_mut();
         Forward {
-            fields: [&mut state.now, &mut state.before].map(|array| Part::new(Some(array), field)),
+            fields: [
+                if state.now.is_shared() { Part::to_read(&state.now, field) } else { Part::new(Some(&mut state.now), field) },
+                Part::new(Some(&mut state.before), field),
+            ],
             phi: Part::new(Some(&mut state.phi), frame),
             psi: Part::new(Some(&mut state.psi), frame),
             records: std::array::from_fn(|_| match records.next() {
@@ -157,13 +166,16 @@ impl<T: Real + Send + Sync> SeedPml<T> {
         }
     }
 
-    /// Cells of the new field, without its source.
-    fn move_field(&self, slab: &mut Forward<T>, cells: &Cells, level: usize) {
+    /// Cells of the new field, without its source; `old` is the field before, where it does not stand where the new one goes.
+    fn move_field(&self, slab: &mut Forward<T>, cells: &Cells, level: usize, old: Option<Rows<T>>) {
         let Forward { fields, phi, psi, records, .. } = slab;
         let (now, next) = now_and_next(fields, level);
         let (now, phi, psi, record) = (now.rows(), phi.rows(), psi.rows(), &mut records[level][0]);
         for i in cells.rows.clone() {
             let (next, m, record) = (next.row(i), self.m_rows().row(i), record.row(i));
+            if let Some(old) = old {
+                next[cells.columns.clone()].copy_from_slice(&old.row(i)[cells.columns.clone()]);
+            }
             for (piece, cells) in self.pieces(&cells.columns) {
                 let record = if record.is_empty() { &mut [] } else { &mut record[cells.clone()] };
                 let (u, m, next) = (self.cross(now, i, &cells), &m[cells.clone()], &mut next[cells.clone()]);
@@ -218,7 +230,7 @@ impl<T: Real + Send + Sync> SeedPml<T> {
         let (m, [field, frame]) = (self.m_rows(), self.starts());
         for phase in [Phase::Chunks, Phase::Borders] {
             let slab = Backward {
-                fields: [&mut state.now, &mut state.before].map(|array| Part::new(Some(array), field)),
+                fields: [&mut state.now, &mut state.before].map(|array| Part::new(Some(&mut array[..]), field)),
                 f: Part::new(Some(&mut state.phi), frame),
                 g: Part::new(Some(&mut state.psi), frame),
                 gradient: Part::new(Some(gradient), field),
