@@ -101,7 +101,10 @@ impl Case {
         let mut command = match layout.ranks {
             1 => Command::new(program),
             ranks => {
-                let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/mpirun"));
+                // Tests that run in the background may ignore SIGINT, and a shell script cannot trap what it began with
+                // ignoring.
+                let mut command = Command::new("env");
+                command.arg("--default-signal=INT").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/mpirun"));
                 command.args(["-n", &ranks.to_string()]).arg(program);
                 command
             }
