@@ -90,7 +90,10 @@ impl<T> Drop for SharedField<T> {
 
 impl<T> Clone for SharedField<T> {
     fn clone(&self) -> Self {
-        SharedField { field: self.field.clone(), spare: Spare { zeros: self.spare.zeros.clone(), free: self.spare.free.clone() } }
+        SharedField {
+            field: self.field.clone(),
+            spare: Spare { zeros: self.spare.zeros.clone(), free: self.spare.free.clone() },
+        }
     }
 }
 

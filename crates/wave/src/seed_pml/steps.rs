@@ -151,7 +151,11 @@ impl<T: Real + Send + Sync> SeedPml<T> {
         let mut records = records.iter_mut();
         Forward {
             fields: [
-                if state.now.is_shared() { Part::to_read(&state.now, field) } else { Part::new(Some(&mut state.now), field) },
+                if state.now.is_shared() {
+                    Part::to_read(&state.now, field)
+                } else {
+                    Part::new(Some(&mut state.now), field)
+                },
                 Part::new(Some(&mut state.before), field),
             ],
             phi: Part::new(Some(&mut state.phi), frame),
