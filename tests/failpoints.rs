@@ -8,27 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::{Case, Layout, PROGRAM, errors, has_ranks, layout, results, section};
+use common::{Case, Layout, PROGRAM, SPILLING, errors, has_ranks, layout, results, section};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use rayon::prelude::*;
 use treewave::failpoints::{PLACES, PLACES_OF_RANKS};
-
-/// Two iterations that spill, with a ledger after every shot.
-const REST: &str = r#"
-[reversal]
-strategy = "two-level"
-memory = "1 MiB"
-disk = "64 MiB"
-costs = { advance = 100.0, pull_back = 200.0, write = 1.0, read = 1.0 }
-[optimizer]
-bounds = { vp_m_per_s = [1400.0, 5000.0] }
-iterations = 2
-[precondition]
-water_bottom_m = 120.0
-[output]
-ledger_every_s = 0
-"#;
 
 const ONE: Layout = Layout { ranks: 1, threads: 1 };
 
@@ -36,7 +20,7 @@ const ONE: Layout = Layout { ranks: 1, threads: 1 };
 const AT_ONCE: usize = 4;
 
 fn case() -> Case {
-    Case::new(&section(4, 1.2, REST))
+    Case::new(&section(4, 1.2, SPILLING))
 }
 
 /// What comes of each item, several at once, in folders of their own.

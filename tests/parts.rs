@@ -7,26 +7,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use common::{Case, Layout, PROGRAM, bits, errors, has_ranks, layout, results, section};
+use common::{Case, Layout, PROGRAM, SPILLING, bits, errors, has_ranks, layout, results, section};
 
 const ONE: Layout = Layout { ranks: 1, threads: 1 };
 const TWO_THREADS: Layout = Layout { ranks: 1, threads: 2 };
-
-/// Two iterations that spill.
-const SPILLING: &str = r#"
-[reversal]
-strategy = "two-level"
-memory = "1 MiB"
-disk = "64 MiB"
-costs = { advance = 100.0, pull_back = 200.0, write = 1.0, read = 1.0 }
-[optimizer]
-bounds = { vp_m_per_s = [1400.0, 5000.0] }
-iterations = 2
-[precondition]
-water_bottom_m = 120.0
-[output]
-ledger_every_s = 0
-"#;
 
 /// Runs a verb that is killed when rank `rank` has kept shots under way for the `count`-th time.
 fn killed(case: &Case, layout: Layout, verb: &str, [rank, count]: [usize; 2], words: &[&str]) -> Output {

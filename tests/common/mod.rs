@@ -66,6 +66,22 @@ synthetic = true
     )
 }
 
+/// Two iterations that spill, with a ledger after every shot.
+pub const SPILLING: &str = r#"
+[reversal]
+strategy = "two-level"
+memory = "1 MiB"
+disk = "64 MiB"
+costs = { advance = 100.0, pull_back = 200.0, write = 1.0, read = 1.0 }
+[optimizer]
+bounds = { vp_m_per_s = [1400.0, 5000.0] }
+iterations = 2
+[precondition]
+water_bottom_m = 120.0
+[output]
+ledger_every_s = 0
+"#;
+
 /// A folder with `case.toml` and a scratch directory, removed at the end.
 pub struct Case {
     folder: tempfile::TempDir,
