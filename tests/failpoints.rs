@@ -96,6 +96,17 @@ fn the_run_comes_to_every_place() {
     }
 }
 
+/// What has a name outlasts a power failure: it was synced before it got the name, and its folder was after.
+#[test]
+fn files_are_synced_before_they_are_renamed_and_their_folders_after() {
+    let come_to = places(&case(), ONE).concat();
+    let renamed: Vec<usize> = (0..come_to.len()).filter(|&i| come_to[i] == "file.rename").collect();
+    assert!(renamed.len() > 10, "{renamed:?}");
+    for i in renamed {
+        assert_eq!([&come_to[i - 1], &come_to[i + 1]], ["file.sync", "folder.sync"], "around place {i}");
+    }
+}
+
 /// Kills a rank when it comes to its place of this number, and goes on elsewhere; whether it came there.
 fn kill(case: &Case, layout: Layout, rank: usize, number: usize, place: &str, reference: &[u64]) -> bool {
     let what = format!("rank {rank} of {layout:?} killed at {place}, its place {number}");
