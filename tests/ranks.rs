@@ -8,6 +8,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -372,4 +373,19 @@ fn ranks_started_by_another_mpi_are_refused_once_and_write_nothing() {
     let job = Job::of(command.env("MPIRUN", other), case.path("refused"));
     Ended::wait(&case, job, since).assert(other, 5, "error: the launcher started 3 processes", GONE_WITHIN);
     assert!(!case.path("refused").exists(), "the output directory was written");
+}
+
+/// Open MPI's launcher has been seen to hang in its own end after a rank was killed.
+#[test]
+fn a_launcher_that_hangs_when_its_ranks_are_dead_is_ended() {
+    let case = Case::new(CASE);
+    let launcher = case.path("launcher");
+    fs::write(&launcher, "#!/bin/sh\n(exit 3) &\nexec sleep 600\n").expect("the file can be written");
+    fs::set_permissions(&launcher, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+    let since = Instant::now();
+    let mut command = case.command(Path::new(PROGRAM), THREE, "invert", "hung", &[]);
+    let ended = Job::of(command.env("MPIRUN", &launcher), case.path("hung")).finish();
+    assert_eq!(ended.status.code(), Some(137), "{}", errors(&ended));
+    assert!(errors(&ended).contains("hangs although its ranks have ended"), "{}", errors(&ended));
+    assert!(since.elapsed() < GONE_WITHIN, "it took {:?}", since.elapsed());
 }

@@ -23,6 +23,10 @@ const RANK_0_SPEAKS: Duration = Duration::from_secs(2);
 /// error may keep it from telling, and MPI may not manage: the end of this process still makes the launcher end the others.
 const ENDING_TAKES: Duration = Duration::from_secs(4);
 
+/// What the launcher is given to pass the message on before it is asked to end the ranks: MPICH's throws away what it has not
+/// read by then.
+const MESSAGE_TRAVELS: Duration = Duration::from_millis(200);
+
 /// An error that is to end the program: a message, complete as it stands, and the exit code.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{message}")]
@@ -142,8 +146,12 @@ fn end_job(code: i32, shared: bool, tell: impl FnOnce(Option<(usize, usize)>)) -
                 (false, 1..) => {
                     thread::sleep(AFTER_YOU);
                     tell(Some((rank, size)));
+                    thread::sleep(MESSAGE_TRAVELS);
                 }
-                (_, 0) => tell(Some((rank, size))),
+                (_, 0) => {
+                    tell(Some((rank, size)));
+                    thread::sleep(MESSAGE_TRAVELS);
+                }
             }
             abort_ranks(code)
         }
