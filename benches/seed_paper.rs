@@ -154,9 +154,9 @@ fn tables(shot: &SeedPmlShot<f64>, program: &SeedPml<f64>, costs: StepCosts, ful
         (seconds, log)
     };
     println!(
-        "| Treeverse, δ | peak states | steps | s | paper, V100 | ratio | revolve with records in the same memory |"
+        "| Treeverse, δ | peak states | steps | s | {PARTS} | paper, V100 | ratio | revolve with records in the same memory |"
     );
-    println!("|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|");
     for &(delta, peak, evaluations, published_s) in TREEVERSE.iter().filter(|row| full || [5, 20].contains(&row.0)) {
         let strategy = Strategy::Treeverse { snapshots: delta };
         let (seconds, log) = timed(strategy.schedule(steps).expect("a schedule"), 1);
@@ -180,7 +180,7 @@ fn tables(shot: &SeedPmlShot<f64>, program: &SeedPml<f64>, costs: StepCosts, ful
         );
     }
     println!(
-        "\n| Bennett, k | peak states | steps there | of all | s | paper, V100 | ratio |\n|---|---|---|---|---|---|---|"
+        "\n| Bennett, k | peak states | steps there | of all | s | {PARTS} | paper, V100 | ratio |\n|---|---|---|---|---|---|---|---|"
     );
     for &(blocks, peak, evaluations, published_s) in BENNETT.iter().filter(|row| full || [10, 40].contains(&row.0)) {
         let (seconds, log) = timed(Strategy::Bennett { blocks }.schedule(steps).expect("a schedule"), 1);
@@ -198,6 +198,9 @@ fn tables(shot: &SeedPmlShot<f64>, program: &SeedPml<f64>, costs: StepCosts, ful
         );
     }
 }
+
+/// What [`parts`] tells.
+const PARTS: &str = "of it forward, recorded, back, copies of states";
 
 /// The seconds of the parts of a gradient.
 fn parts(log: &Log) -> String {
