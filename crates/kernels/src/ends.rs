@@ -79,30 +79,40 @@ pub(crate) unsafe fn layer_ends<
     // vectors, as the caller promises.
     unsafe {
         let d: [V; D] = splats(&stencil.first[2][1..]);
-        for end in ends {
-            let (psi, p) = (row.memory[0].add(end.at), row.field.add(end.begin));
-            let (a, b) = (end.a[BORDER..].as_ptr(), end.b.as_ptr());
-            for j in (0..end.b.len()).step_by(V::LANES) {
-                let (p, psi) = (p.add(j), psi.add(j));
-                let slope = derivative::<T, V, D, FMA>(&d, |k| p.offset(k));
-                let decayed = V::load(b.add(j)).times(V::load(psi));
-                V::load(a.add(j)).times_plus::<FMA>(slope, decayed).flush().store(psi);
-            }
-        }
         let c: [V; R] = splats(&stencil.second[2][1..]);
-        let c0 = V::splat(stencil.second[2][0]);
+        let (c0, zero) = (V::splat(stencil.second[2][0]), V::splat(T::ZERO));
         for end in ends {
-            let (a, b) = (end.a[BORDER..].as_ptr(), end.b.as_ptr());
-            for j in (0..end.b.len()).step_by(V::LANES) {
-                let (place, at) = (end.begin + j, end.at + j);
-                let (p, psi, zeta) = (row.field.add(place), row.memory[0].add(at), row.memory[1].add(at));
-                let slope = derivative::<T, V, D, FMA>(&d, |k| psi.offset(k));
+            let (a, b, n) = (end.a[BORDER..].as_ptr(), end.b.as_ptr(), end.b.len());
+            let (p, [psi, zeta]) = (row.field.add(end.begin), row.memory.map(|memory| memory.add(end.at)));
+            // ψ is a vector ahead. Neighbours are shifted out of registers: what has just been written is slow to read at
+            // another alignment.
+            let (mut before, mut own) = (zero, zero);
+            for ahead in (0..n + V::LANES).step_by(V::LANES) {
+                let mut behind = zero;
+                if ahead < n {
+                    let (p, psi) = (p.add(ahead), psi.add(ahead));
+                    let slope = derivative::<T, V, D, FMA>(&d, |k| p.offset(k));
+                    let decayed = V::load(b.add(ahead)).times(V::load(psi));
+                    behind = V::load(a.add(ahead)).times_plus::<FMA>(slope, decayed).flush();
+                    behind.store(psi);
+                }
+                let Some(j) = ahead.checked_sub(V::LANES) else {
+                    own = behind;
+                    continue;
+                };
+                let difference = |k: isize| own.shifted(before, behind, k).minus(own.shifted(before, behind, -k));
+                let mut slope = d[0].times(difference(1));
+                for k in 1..D {
+                    slope = d[k].times_plus::<FMA>(difference(k as isize + 1), slope);
+                }
+                let (p, zeta, place) = (p.add(j), zeta.add(j), end.begin + j);
                 let q = curvature::<T, V, R, FMA>(c0, &c, |k| p.offset(k)).plus(slope);
                 let decayed = V::load(b.add(j)).times(V::load(zeta));
                 let moved = V::load(a.add(j)).times_plus::<FMA>(q, decayed).flush();
                 moved.store(zeta);
                 let extra = slope.plus(moved);
                 add::<T, V, FMA, RECORD>(extra, row.m.add(place), row.next.add(place), row.record.wrapping_add(place));
+                (before, own) = (own, behind);
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::layer::{add, curvature, derivative};
 use crate::lines::Lines;
 use crate::shared::Shared;
 use crate::stencil::Stencil;
-use crate::vector::{Vector, splats};
+use crate::vector::{Vector, prefetch, splats};
 
 /// The layer of axis x or y: its cells before and behind the model, and its memory variables.
 ///
@@ -151,7 +151,7 @@ pub(crate) unsafe fn side_rows<
     others: Range<usize>,
 ) {
     let SideRows { axis, layer, lines, .. } = rows;
-    let (n, stride) = (lines.n, lines.strides[axis] as isize);
+    let (n, stride, next_row) = (lines.n, lines.strides[axis] as isize, rows.distances[1]);
     // SAFETY: rows of the field are checked to lie in it, those of memory variables and of other arrays were, in whole vectors.
     unsafe {
         let d: [V; D] = splats(&stencil.first[axis][1..]);
@@ -162,6 +162,7 @@ pub(crate) unsafe fn side_rows<
                 let (p, psi) = (rows.field(i, other, D), rows.memory(0, i, other).cast_mut());
                 for j in (0..n).step_by(V::LANES) {
                     let (p, psi) = (p.add(j), psi.add(j));
+                    prefetch(psi.wrapping_add(next_row));
                     let slope = derivative::<T, V, D, FMA>(&d, |k| p.offset(k * stride));
                     a.times_plus::<FMA>(slope, b.times(V::load(psi))).flush().store(psi);
                 }
@@ -187,6 +188,7 @@ pub(crate) unsafe fn side_rows<
                     let mut extra = derivative::<T, V, D, FMA>(&d, at);
                     if let (Some([a, b]), Some(zeta)) = (ab, zeta) {
                         let (p, zeta) = (p.add(j), zeta.add(j));
+                        prefetch(zeta.wrapping_add(next_row));
                         let q = curvature::<T, V, R, FMA>(c0, &c, |k| p.offset(k * stride)).plus(extra);
                         let moved = a.times_plus::<FMA>(q, b.times(V::load(zeta))).flush();
                         moved.store(zeta);

@@ -178,7 +178,7 @@ mod avx512 {
 impl<T: Real> RowKernels<T> {
     /// The kernels for any scalar, compiled for the baseline of the target.
     pub fn baseline(radius: usize, dims: usize) -> Self {
-        choose!(baseline, T, Array<T, 1>, radius, dims)
+        choose!(baseline, T, Array<T, 2>, radius, dims)
     }
 }
 

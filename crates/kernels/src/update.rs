@@ -155,6 +155,9 @@ fn tiles<
     for stride in [strides[0], if AXES == 2 { strides[1] } else { 1 }, 1] {
         now.check(R, stride);
     }
+    if shifts::<T, V>(R, AXES) {
+        now.check(V::LANES, 1);
+    }
     // Rows that are written do not overlap.
     let apart = |distances: [usize; 2]| {
         (rows < 2 || n <= distances[1]) && (planes < 2 || rows.max(1) * distances[1].max(n) <= distances[0])
@@ -263,11 +266,18 @@ impl<T> Pointers<T> {
     }
 }
 
+/// Whether neighbours along z are shifted out of registers. Of four planes at once, as in 2-D, or of long stencils, there are
+/// not registers enough.
+#[inline(always)]
+const fn shifts<T, V: Vector<T>>(radius: usize, axes: usize) -> bool {
+    V::SHIFTS_FAR && axes == 2 && radius <= 4
+}
+
 /// The same row of `P` planes at once, `n` points of each; after the distances in fields those in gradients and records.
 ///
 /// # Safety
 /// The processor has the instructions of `V`; `n` is a multiple of `V::LANES`; the arrays that the step needs hold these
-/// points, and the field `R` neighbours on each side along each axis.
+/// points, and the field `R` neighbours on each side along each axis, along z a vector where vectors are shifted.
 #[inline(always)]
 unsafe fn planes_at_once<
     T: Real,
@@ -322,9 +332,18 @@ unsafe fn planes_at_once<
             for u in 0..P {
                 let (p, at) = (own[u], at.at(u * x, u * cells, u * records));
                 let mut w = c0.times(p);
+                let (mut before, mut behind) = (p, p);
+                if shifts::<T, V>(R, AXES) {
+                    (before, behind) = (V::load(at.now.sub(V::LANES)), V::load(at.now.add(V::LANES)));
+                }
                 for k in 0..R {
                     let d = k + 1;
-                    w = cz[k].times_plus::<FMA>(V::load(at.now.add(d)).plus(V::load(at.now.sub(d))), w);
+                    let along_z = if shifts::<T, V>(R, AXES) {
+                        p.shifted(before, behind, d as isize).plus(p.shifted(before, behind, -(d as isize)))
+                    } else {
+                        V::load(at.now.add(d)).plus(V::load(at.now.sub(d)))
+                    };
+                    w = cz[k].times_plus::<FMA>(along_z, w);
                     if AXES == 2 {
                         let d = d * y;
                         w = cy[k].times_plus::<FMA>(V::load(at.now.add(d)).plus(V::load(at.now.sub(d))), w);

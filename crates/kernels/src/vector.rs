@@ -40,6 +40,11 @@ pub(crate) trait Vector<T>: Copy {
     fn times_plus<const FMA: bool>(self, a: Self, b: Self) -> Self;
     /// Lane by lane [`Real::flush`].
     fn flush(self) -> Self;
+    /// Whether [`shifted`](Self::shifted) reaches 4 lanes, and is faster than loads that cross cache lines.
+    const SHIFTS_FAR: bool = false;
+    /// The vector `k` lanes further on in three that stand side by side, `self` in the middle: `k` is −2, −1, 1 or 2, or up
+    /// to 4 with [`SHIFTS_FAR`](Self::SHIFTS_FAR).
+    fn shifted(self, before: Self, behind: Self, k: isize) -> Self;
 }
 
 /// Vectors of the given scalars.
@@ -119,18 +124,28 @@ impl<T: Real, const N: usize> Vector<T> for Array<T, N> {
     fn flush(self) -> Self {
         Array(self.0.map(Real::flush))
     }
+    #[inline(always)]
+    fn shifted(self, before: Self, behind: Self, k: isize) -> Self {
+        let n = N as isize;
+        Array(std::array::from_fn(|i| match i as isize + k {
+            i if i < 0 => before.0[(i + n) as usize],
+            i if i < n => self.0[i as usize],
+            i => behind.0[(i - n) as usize],
+        }))
+    }
 }
 
 /// A vector of the processor: `$name` of `$n` scalars `$t`, and the intrinsics for its operations.
 #[cfg(target_arch = "x86_64")]
 macro_rules! native {
     ($name:ident, $half:ident, $t:ty, $n:literal, $raw:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
-     $fma:ident, $limit:expr, |$x:ident, $tiny:ident| $flush:expr) => {
+     $fma:ident, $limit:expr, |$x:ident, $tiny:ident| $flush:expr, $far:literal, |$before:ident, $own:ident, $behind:ident| [$($k:literal => $shifted:expr),*]) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $name($raw);
 
         impl Vector<$t> for $name {
             const LANES: usize = $n;
+            const SHIFTS_FAR: bool = $far;
             type Half = $half;
             #[inline(always)]
             unsafe fn splat(x: $t) -> Self {
@@ -177,6 +192,17 @@ macro_rules! native {
                     $name($flush)
                 }
             }
+            #[inline(always)]
+            fn shifted(self, before: Self, behind: Self, k: isize) -> Self {
+                let ($before, $own, $behind) = (before.0, self.0, behind.0);
+                // SAFETY: as above.
+                unsafe {
+                    match k {
+                        $($k => $name($shifted),)*
+                        _ => unreachable!("no shift by {k}"),
+                    }
+                }
+            }
         }
     };
 }
@@ -203,7 +229,18 @@ mod x86 {
         _mm512_mul_ps,
         _mm512_fmadd_ps,
         TINY_F32,
-        |x, tiny| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(x), tiny), x)
+        |x, tiny| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(x), tiny), x),
+        true,
+        |before, own, behind| [
+            -4 => _mm512_castsi512_ps(_mm512_alignr_epi32::<12>(_mm512_castps_si512(own), _mm512_castps_si512(before))),
+            -3 => _mm512_castsi512_ps(_mm512_alignr_epi32::<13>(_mm512_castps_si512(own), _mm512_castps_si512(before))),
+            -2 => _mm512_castsi512_ps(_mm512_alignr_epi32::<14>(_mm512_castps_si512(own), _mm512_castps_si512(before))),
+            -1 => _mm512_castsi512_ps(_mm512_alignr_epi32::<15>(_mm512_castps_si512(own), _mm512_castps_si512(before))),
+            1 => _mm512_castsi512_ps(_mm512_alignr_epi32::<1>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
+            2 => _mm512_castsi512_ps(_mm512_alignr_epi32::<2>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
+            3 => _mm512_castsi512_ps(_mm512_alignr_epi32::<3>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
+            4 => _mm512_castsi512_ps(_mm512_alignr_epi32::<4>(_mm512_castps_si512(behind), _mm512_castps_si512(own)))
+        ]
     );
     native!(
         F64x8,
@@ -219,7 +256,18 @@ mod x86 {
         _mm512_mul_pd,
         _mm512_fmadd_pd,
         TINY_F64,
-        |x, tiny| _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_NLT_UQ>(_mm512_abs_pd(x), tiny), x)
+        |x, tiny| _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_NLT_UQ>(_mm512_abs_pd(x), tiny), x),
+        true,
+        |before, own, behind| [
+            -4 => _mm512_castsi512_pd(_mm512_alignr_epi64::<4>(_mm512_castpd_si512(own), _mm512_castpd_si512(before))),
+            -3 => _mm512_castsi512_pd(_mm512_alignr_epi64::<5>(_mm512_castpd_si512(own), _mm512_castpd_si512(before))),
+            -2 => _mm512_castsi512_pd(_mm512_alignr_epi64::<6>(_mm512_castpd_si512(own), _mm512_castpd_si512(before))),
+            -1 => _mm512_castsi512_pd(_mm512_alignr_epi64::<7>(_mm512_castpd_si512(own), _mm512_castpd_si512(before))),
+            1 => _mm512_castsi512_pd(_mm512_alignr_epi64::<1>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own))),
+            2 => _mm512_castsi512_pd(_mm512_alignr_epi64::<2>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own))),
+            3 => _mm512_castsi512_pd(_mm512_alignr_epi64::<3>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own))),
+            4 => _mm512_castsi512_pd(_mm512_alignr_epi64::<4>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own)))
+        ]
     );
     native!(
         F32x8,
@@ -235,7 +283,26 @@ mod x86 {
         _mm256_mul_ps,
         _mm256_fmadd_ps,
         TINY_F32,
-        |x, tiny| _mm256_and_ps(x, _mm256_cmp_ps::<_CMP_NLT_UQ>(_mm256_andnot_ps(_mm256_set1_ps(-0.0), x), tiny))
+        |x, tiny| _mm256_and_ps(x, _mm256_cmp_ps::<_CMP_NLT_UQ>(_mm256_andnot_ps(_mm256_set1_ps(-0.0), x), tiny)),
+        false,
+        |before, own, behind| [
+            -2 => _mm256_permutevar8x32_ps(
+                _mm256_blend_ps::<192>(own, before),
+                _mm256_setr_epi32(6, 7, 0, 1, 2, 3, 4, 5)
+            ),
+            -1 => _mm256_permutevar8x32_ps(
+                _mm256_blend_ps::<128>(own, before),
+                _mm256_setr_epi32(7, 0, 1, 2, 3, 4, 5, 6)
+            ),
+            1 => _mm256_permutevar8x32_ps(
+                _mm256_blend_ps::<1>(own, behind),
+                _mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 0)
+            ),
+            2 => _mm256_permutevar8x32_ps(
+                _mm256_blend_ps::<3>(own, behind),
+                _mm256_setr_epi32(2, 3, 4, 5, 6, 7, 0, 1)
+            )
+        ]
     );
     native!(
         F64x4,
@@ -251,7 +318,14 @@ mod x86 {
         _mm256_mul_pd,
         _mm256_fmadd_pd,
         TINY_F64,
-        |x, tiny| _mm256_and_pd(x, _mm256_cmp_pd::<_CMP_NLT_UQ>(_mm256_andnot_pd(_mm256_set1_pd(-0.0), x), tiny))
+        |x, tiny| _mm256_and_pd(x, _mm256_cmp_pd::<_CMP_NLT_UQ>(_mm256_andnot_pd(_mm256_set1_pd(-0.0), x), tiny)),
+        false,
+        |before, own, behind| [
+            -2 => _mm256_permute4x64_pd::<78>(_mm256_blend_pd::<12>(own, before)),
+            -1 => _mm256_permute4x64_pd::<147>(_mm256_blend_pd::<8>(own, before)),
+            1 => _mm256_permute4x64_pd::<57>(_mm256_blend_pd::<1>(own, behind)),
+            2 => _mm256_permute4x64_pd::<78>(_mm256_blend_pd::<3>(own, behind))
+        ]
     );
 }
 #[cfg(target_arch = "x86_64")]

@@ -25,6 +25,7 @@ pub use lines::{LineAxis, Lines, Series, lines};
 pub use logs::{Curve, Log, Logs, logs};
 pub use panels::{Axis, Panel, panels};
 pub use pebbles::{LARGEST_BOARD, PebbleGame, PebbleRow, pebbles};
+pub use ticks::unit;
 pub use tradeoff::{SpaceOfSize, SpaceTime, tradeoff};
 
 use std::path::{Path, PathBuf};

@@ -56,7 +56,7 @@ impl TileShape {
     pub fn candidates(layout: &Layout, scalar: usize) -> [TileShape; 2] {
         let likely = TileShape::of(layout, scalar);
         let several =
-            if layout.dims == 3 { TileShape { levels: 2, rows: 32 } } else { TileShape { levels: 4, ..likely } };
+            if layout.dims == 3 { TileShape { levels: 2, rows: 64 } } else { TileShape { levels: 4, ..likely } };
         [likely, if likely == TileShape::PLAIN { several } else { TileShape::PLAIN }]
     }
 

@@ -7,7 +7,7 @@ use treewave_storage::{LabelledArray, list_datasets, read_array, read_run};
 use super::Outcome;
 use crate::cli::Plot;
 use crate::plot::{
-    Axis, ColourScale, Convergence, Curve, Limits, Log, Logs, Panel, Picture, convergence, logs, panels,
+    Axis, ColourScale, Convergence, Curve, Limits, Log, Logs, Panel, Picture, convergence, logs, panels, unit,
 };
 use crate::study::{bad_data, misconfigured, unwritable};
 
@@ -59,7 +59,7 @@ fn one(arguments: &Plot, name: &str, has: &dyn Fn(&str) -> bool) -> Result<Pictu
         )));
     }
     let section = Section::of(arguments, &array)?;
-    let title = array.long_name.clone().unwrap_or_else(|| name.to_string());
+    let title = capitalised(array.long_name.as_deref().unwrap_or(name));
     let scale = scale_of(arguments, name, &array, has)?;
     draw(&[section.panel(&title, scale)])
 }
@@ -126,13 +126,13 @@ fn scale_of(
     array: &LabelledArray,
     has: &dyn Fn(&str) -> bool,
 ) -> Result<ColourScale, Failure> {
-    let unit = array.units.as_deref().unwrap_or("");
+    let unit = unit(array.units.as_deref().unwrap_or(""));
     if name.starts_with("gradient") {
         let label = format!("Gradient ({unit})");
         return Ok(ColourScale::difference(label));
     }
     if !name.starts_with("vp") {
-        let label = array.long_name.clone().unwrap_or_else(|| name.to_string());
+        let label = capitalised(array.long_name.as_deref().unwrap_or(name));
         let label = if unit.is_empty() { label } else { format!("{label} ({unit})") };
         return Ok(ColourScale { limits: Limits::Full, label, ..ColourScale::velocity() });
     }
@@ -144,6 +144,12 @@ fn scale_of(
         return Ok(ColourScale::velocity());
     }
     Ok(ColourScale { limits: Limits::Given(limits[0], limits[1]), ..ColourScale::velocity() })
+}
+
+/// With a capital letter, as titles and axes have.
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 fn widen(limits: &mut [f64; 2], values: &Array2<f64>) {
@@ -221,7 +227,7 @@ fn pulses(
         let values = array.values.index_axis(Dimension(0), trace).iter().copied().collect();
         Log { title: title(trace), curves: vec![Curve { name: name.clone(), values }] }
     };
-    let unit = array.units.as_deref().unwrap_or("Pa");
+    let unit = unit(array.units.as_deref().unwrap_or("Pa"));
     let picture = Logs {
         depth: Axis { first: time[0], ..Axis::time(step_s) },
         label: format!("Pressure ({unit})"),

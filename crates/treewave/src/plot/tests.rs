@@ -183,6 +183,14 @@ fn ticks_are_few_round_inside_and_say_where_they_are() {
 }
 
 #[test]
+fn exponents_of_units_are_raised() {
+    for (spelt, raised) in [("Pa2 s2/m6", "Pa² s²/m⁶"), ("m/s", "m/s"), ("1", "1"), ("1/m2", "1/m²"), ("s-1", "s⁻¹")]
+    {
+        assert_eq!(ticks::unit(spelt), raised);
+    }
+}
+
+#[test]
 fn lengths_are_labelled_in_kilometres_from_two_of_them_on_and_traces_are_counted() {
     let scale = |cells: usize| Axis::metres("Depth", 100.0, 10.0).scale(cells, 10.0 * cells as f64).unwrap();
     assert_eq!(scale(150), Scale::linear(95.0, 1595.0, "Depth (m)"));

@@ -54,11 +54,26 @@ pub(super) fn logarithmic(low: f64, high: f64, most: usize) -> (Vec<Tick>, i32) 
 
 /// `10ⁿ`.
 pub(super) fn power_of_ten(power: i32) -> String {
-    let raised = |c| match c {
-        '-' => '⁻',
-        digit => ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][digit as usize - '0' as usize],
-    };
     "10".chars().chain(power.to_string().chars().map(raised)).collect()
+}
+
+/// A unit as files spell it with its exponents, which follow letters, raised: `Pa2 s2/m` to `Pa² s²/m`.
+pub fn unit(spelt: &str) -> String {
+    let mut exponent = false;
+    let raise = |c: char| {
+        exponent = c.is_alphabetic() || exponent && matches!(c, '-' | '0'..='9');
+        if exponent { raised(c) } else { c }
+    };
+    spelt.chars().map(raise).collect()
+}
+
+/// A digit or minus sign as an exponent, any other character as it is.
+fn raised(c: char) -> char {
+    match c {
+        '-' => '⁻',
+        '0'..='9' => ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][c as usize - '0' as usize],
+        other => other,
+    }
 }
 
 fn scientific(mantissa: f64, power: i32) -> String {
