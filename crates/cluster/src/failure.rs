@@ -141,17 +141,14 @@ fn end_job(code: i32, shared: bool, tell: impl FnOnce(Option<(usize, usize)>)) -
             leave_after(ENDING_TAKES, code);
             // The launcher ends the other ranks with SIGTERM: one that is ending anyway obeys at once.
             shim::restore_sigterm();
-            match (shared, rank) {
-                (true, 1..) => thread::sleep(RANK_0_SPEAKS),
-                (false, 1..) => {
+            if shared && rank > 0 {
+                thread::sleep(RANK_0_SPEAKS);
+            } else {
+                if rank > 0 {
                     thread::sleep(AFTER_YOU);
-                    tell(Some((rank, size)));
-                    thread::sleep(MESSAGE_TRAVELS);
                 }
-                (_, 0) => {
-                    tell(Some((rank, size)));
-                    thread::sleep(MESSAGE_TRAVELS);
-                }
+                tell(Some((rank, size)));
+                thread::sleep(MESSAGE_TRAVELS);
             }
             abort_ranks(code)
         }
