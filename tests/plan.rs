@@ -129,6 +129,34 @@ fn a_spilling_section_needs_the_memory_and_the_disk_that_were_planned() {
 }
 
 #[test]
+fn inversion_is_weighed_and_chosen_only_where_it_is_asked_for() {
+    let case = Case::new(SECTION);
+    let weighed = |set: &[&str]| {
+        let plan = plan(&case, layout(1, 2), set);
+        let stage = &plan["stages"][0];
+        let ways = stage["weighed"].as_array().expect("a list").clone();
+        let inversions = ways.into_iter().filter(|way| way["strategy"] == "inversion");
+        (
+            stage["strategy"].clone(),
+            inversions.map(|way| way["seconds"].as_f64().expect("a number")).collect::<Vec<f64>>(),
+        )
+    };
+    let (strategy, inversions) = weighed(&["--set=reversal.strategy=auto"]);
+    assert!(strategy != "inversion" && inversions.len() == 1 && inversions[0] > 0.0, "{strategy} {inversions:?}");
+    let (strategy, inversions) = weighed(&["--set=reversal.strategy=inversion"]);
+    assert!(strategy == "inversion" && inversions.len() == 1);
+    // Another strategy, another precision, and a budget that what it forgets does not fit.
+    for other in [
+        &["--set=reversal.strategy=revolve"][..],
+        &["--set=reversal.strategy=auto", "--set=physics.precision=f64"],
+        &["--set=reversal.strategy=auto", "--set=reversal.memory=12 MiB", "--set=reversal.disk=0 B"],
+    ] {
+        let (strategy, inversions) = weighed(other);
+        assert!(strategy != "inversion" && inversions.is_empty(), "{other:?}: {strategy} {inversions:?}");
+    }
+}
+
+#[test]
 fn inversion_needs_the_memory_and_the_disk_that_were_planned() {
     let case = Case::new(SECTION);
     let alone = Layout { ranks: 1, threads: 2 };

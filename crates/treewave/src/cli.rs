@@ -456,7 +456,7 @@ pub struct Bench {
     /// Repetitions; the median counts
     #[arg(long, default_value_t = 5)]
     pub repetitions: usize,
-    /// Time steps that are computed together, tile by tile; default: as many as suit the size
+    /// Time steps that are computed together, tile by tile; default: what is faster of those that a run tries
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub tile_levels: Option<u8>,
     /// Rows along y of such a tile

@@ -3,7 +3,7 @@
 
 use treewave_cluster::Failure;
 use treewave_core::Grid;
-use treewave_reversal::{MemoryLimit, ReversalPlan, StepCosts};
+use treewave_reversal::{Choice, MemoryLimit, ReversalPlan, StepCosts};
 use treewave_wave::{AcousticOptions, Crew, Layout, Scalar, TileShape};
 
 use crate::config::Config;
@@ -31,6 +31,13 @@ pub struct Job {
     pub ranks: usize,
     /// Threads of the rank that has fewest.
     pub threads: usize,
+}
+
+impl Job {
+    /// How often a rank does so many shots side by side.
+    fn rounds(&self, shots_at_once: usize) -> f64 {
+        self.shots.div_ceil(self.ranks * shots_at_once) as f64
+    }
 }
 
 /// How a gradient is computed.
@@ -95,7 +102,7 @@ impl GradientPlan {
                 Ok(_) => UNIT_COSTS,
             };
             let plan = reversal::plan::<T>(&share, grid, options, job.steps, costs)?;
-            let rounds = job.shots.div_ceil(job.ranks * shots_at_once) as f64;
+            let rounds = job.rounds(shots_at_once);
             weighed.extend(plan.compared.iter().map(|(strategy, counts)| Weighed {
                 shots_at_once,
                 tile,
@@ -107,9 +114,37 @@ impl GradientPlan {
                 best = Some(GradientPlan { reversal: plan, costs, shots_at_once, tile, seconds, weighed: Vec::new() });
             }
         }
+        if with_seconds && config.reversal.strategy == Choice::Auto && T::HAS_FIXED {
+            weighed.extend(inversions::<T>(config, grid, options, job, &ways, measure)?);
+        }
         let best = best.expect("the first way gave a plan or an error");
         Ok(GradientPlan { weighed, ..best })
     }
+}
+
+/// What a gradient by inversion would take, where it fits. Nothing is chosen by that: its last digits are its own.
+fn inversions<T: Scalar>(
+    config: &Config,
+    grid: &Grid,
+    options: &AcousticOptions,
+    job: Job,
+    ways: &[(usize, TileShape)],
+    measure: &mut dyn FnMut(usize, TileShape, &Reversal) -> Result<StepCosts, Failure>,
+) -> Result<Vec<Weighed>, Failure> {
+    let mut weighed = Vec::new();
+    // Steps in fixed-point arithmetic are not cut into tiles.
+    for of_number in ways.chunk_by(|a, b| a.0 == b.0) {
+        let (shots_at_once, shape) = of_number[0];
+        let reversal = Reversal { strategy: Choice::Inversion, ..share(&config.reversal, shots_at_once) };
+        if reversal::plan::<T>(&reversal, grid, options, job.steps, UNIT_COSTS).is_err() {
+            continue;
+        }
+        let costs = measure(shots_at_once, shape, &reversal)?;
+        let plan = reversal::plan::<T>(&reversal, grid, options, job.steps, costs)?;
+        let seconds = job.rounds(shots_at_once) * plan.seconds;
+        weighed.push(Weighed { shots_at_once, tile: None, strategy: plan.strategy.name(), seconds });
+    }
+    Ok(weighed)
 }
 
 /// The budgets of one of several shots that are done side by side.

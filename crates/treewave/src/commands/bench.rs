@@ -31,9 +31,13 @@ const VP_M_PER_S: [f64; 3] = [1500.0, 2500.0, 2400.0];
 /// Seconds that a repetition should take at least.
 const LONG_ENOUGH_S: f64 = 1.0;
 
+/// Steps by which shapes of tiles are compared; whole groups of steps.
+const STEPS_TRIED: usize = 32;
+
 /// What was measured.
 struct Measured {
     points: f64,
+    tile: TileShape,
     steps: usize,
     forward_s: Vec<f64>,
     gradient: Option<Gradient>,
@@ -69,6 +73,8 @@ pub fn run(arguments: &Bench, common: &Common) -> Outcome {
         "order": arguments.order,
         "precision": arguments.precision,
         "threads": threads,
+        "tile_levels": measured.tile.levels,
+        "tile_rows": measured.tile.rows,
         "steps": measured.steps,
         "simd_path": Path::detect().name(),
         "gpts": gpts,
@@ -96,39 +102,65 @@ pub fn run(arguments: &Bench, common: &Common) -> Outcome {
 fn measure<T: Scalar>(arguments: &Bench) -> Result<Measured, Failure> {
     let (dims, n) = (arguments.dims as usize, arguments.size as usize);
     let grid = Grid::new(&vec![n; dims], &vec![SPACING_M; dims], &vec![0.0; dims]).map_err(misconfigured)?;
+    let acoustic = |tile| acoustic::<T>(&grid, arguments, Some(tile)).map_err(misconfigured);
     let rows = arguments.tile_rows.map_or(TileShape::PLAIN.rows, usize::from);
-    let tile = arguments.tile_levels.map(|levels| TileShape { levels: levels.into(), rows });
-    let acoustic = acoustic::<T>(&grid, arguments, tile).map_err(misconfigured)?;
-    let points = acoustic.layout().points() as f64;
-    // Every point of the grid counts, and is computed.
-    let run = |steps: usize| -> Result<f64, WaveError> {
-        let shot = shot(&acoustic, steps).everywhere();
-        in_thread_pool(|| {
-            let (mut state, mut output, mut work) = (shot.new_state(), shot.new_output(), Scratch::default());
-            shot.start(&mut state);
-            // The first step touches the memory for the first time.
-            shot.advance(0..1, &mut state, Some(&mut output), &mut work)?;
-            let began = Instant::now();
-            shot.advance(1..steps, &mut state, Some(&mut output), &mut work)?;
-            Ok(began.elapsed().as_secs_f64() * steps as f64 / (steps - 1) as f64)
-        })
+    let (acoustic, tile) = match arguments.tile_levels {
+        Some(levels) => {
+            let tile = TileShape { levels: levels.into(), rows };
+            (acoustic(tile)?, tile)
+        }
+        None => faster(acoustic)?,
     };
+    let points = acoustic.layout().points() as f64;
+    let run = |steps: usize| forward_s(&acoustic, steps).map_err(misconfigured);
     let steps = match arguments.steps {
         Some(steps) => steps.max(2),
         None => {
-            let per_step = run(8).map_err(misconfigured)? / 8.0;
+            let per_step = run(8)? / 8.0;
             ((LONG_ENOUGH_S / per_step) as usize).clamp(20, 5000)
         }
     };
-    let mut measured = Measured { points, steps, forward_s: Vec::new(), gradient: None, bandwidth: 0.0 };
+    let mut measured = Measured { points, tile, steps, forward_s: Vec::new(), gradient: None, bandwidth: 0.0 };
     for _ in 0..arguments.repetitions.max(1) {
         measured.bandwidth = measured.bandwidth.max(triad::<T>(acoustic.layout().len));
-        measured.forward_s.push(run(steps).map_err(misconfigured)?);
+        measured.forward_s.push(run(steps)?);
     }
     if arguments.gradient {
         measured.gradient = Some(Gradient::measure(&acoustic, steps, arguments)?);
     }
     Ok(measured)
+}
+
+/// The program in tiles of the shape that is faster, of those that a run tries.
+fn faster<T: Scalar>(
+    acoustic: impl Fn(TileShape) -> Result<Acoustic<T>, Failure>,
+) -> Result<(Acoustic<T>, TileShape), Failure> {
+    let layout = acoustic(TileShape::PLAIN)?.layout().clone();
+    let mut best: Option<(f64, TileShape)> = None;
+    for tile in TileShape::candidates(&layout, size_of::<T>()) {
+        let acoustic = acoustic(tile)?;
+        let rounds = (0..3).map(|_| forward_s(&acoustic, STEPS_TRIED).map_err(misconfigured));
+        let seconds = least(&rounds.collect::<Result<Vec<f64>, Failure>>()?);
+        if best.is_none_or(|(least, _)| seconds < least) {
+            best = Some((seconds, tile));
+        }
+    }
+    let (_, tile) = best.expect("there are candidates");
+    Ok((acoustic(tile)?, tile))
+}
+
+/// Seconds of some steps forward; every point of the grid counts, and is computed.
+fn forward_s<T: Scalar>(acoustic: &Acoustic<T>, steps: usize) -> Result<f64, WaveError> {
+    let shot = shot(acoustic, steps).everywhere();
+    in_thread_pool(|| {
+        let (mut state, mut output, mut work) = (shot.new_state(), shot.new_output(), Scratch::default());
+        shot.start(&mut state);
+        // The first step touches the memory for the first time.
+        shot.advance(0..1, &mut state, Some(&mut output), &mut work)?;
+        let began = Instant::now();
+        shot.advance(1..steps, &mut state, Some(&mut output), &mut work)?;
+        Ok(began.elapsed().as_secs_f64() * steps as f64 / (steps - 1) as f64)
+    })
 }
 
 /// The model of the peers' scripts: velocity growing with depth, a fast body in the middle.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use treewave_cluster::{Failure, SoloCluster};
 use treewave_core::{Silent, StopFlag};
 use treewave_inversion::{Experiment, SpillFactories};
-use treewave_reversal::{ReversalPlan, StepCosts};
+use treewave_reversal::{ReversalPlan, StepCosts, Strategy};
 use treewave_wave::{AcousticOptions, Crew, Path as SimdPath, Scalar, TileShape};
 
 use super::scaling::Scaling;
@@ -147,6 +147,10 @@ pub fn run(arguments: &Plan, common: &Common) -> Outcome {
         });
         let ways: Vec<String> = ways.collect();
         println!("  weighed    {}", ways.join(", "));
+        if reversal.strategy != Strategy::Inversion && weighed.iter().any(|w| w.strategy == Strategy::Inversion.name())
+        {
+            println!("             inversion only where it is asked for: its last digits are its own");
+        }
         scaling.text().iter().for_each(|line| println!("  {line}"));
     }
     println!(
