@@ -19,16 +19,19 @@
 //! that a decay forgets.
 
 mod bits;
+mod memory;
 mod wide;
 
 pub use bits::Bits;
 
-use crate::layer::radius_beside;
+use crate::MAX_RADIUS;
+use crate::layer::{RADIUS, radius_beside};
 use crate::lines::LANES;
 use crate::table::Path;
+use memory::{psi_row, zeta_row};
 
 /// Weights of a radius: those of the neighbours at distance 1, 2, …
-pub type Weights<T> = [T; crate::MAX_RADIUS];
+pub type Weights<T> = [T; MAX_RADIUS];
 
 /// Where values must stay below, in units. A source makes about a quarter of it, and the waves that have left it mostly stay below
 /// [`SMALL`].
@@ -111,7 +114,7 @@ pub struct ZetaRow<'a> {
     /// How it decays.
     pub decay: Decay<'a>,
     /// Rows of ψ one step on, before and behind, the nearest first.
-    pub psi: [[&'a [f64]; crate::layer::RADIUS]; 2],
+    pub psi: [[&'a [f64]; RADIUS]; 2],
     /// The row, in fine units times the spacing squared.
     pub zeta: &'a mut [f64],
     /// What is forgotten, forward to be written.
@@ -127,14 +130,16 @@ pub struct ZetaRow<'a> {
 pub struct FixedKernels {
     step: StepKernel,
     wide_step: WideStepKernel,
-    /// Forward and back, as the next two.
-    psi: [PsiKernel; 2],
-    zeta: [ZetaKernel; 2],
+    /// Forward and back, as the next ones.
+    psi: [PsiKernel<i32>; 2],
+    zeta: [ZetaKernel<i32>; 2],
+    wide_psi: [PsiKernel<i64>; 2],
+    wide_zeta: [ZetaKernel<i64>; 2],
 }
 
 type StepKernel = fn(StepRow, [Around<i32>; 3], &mut [i32]) -> u32;
-type PsiKernel = fn(PsiRow, Around<i32>, Bits) -> bool;
-type ZetaKernel = fn(ZetaRow, Around<i32>, Bits) -> bool;
+type PsiKernel<E> = fn(PsiRow, Around<E>, Bits) -> bool;
+type ZetaKernel<E> = fn(ZetaRow, Around<E>, Bits) -> bool;
 type WideStepKernel = fn(StepRow, [Around<i64>; 3], &mut [i64]);
 
 impl FixedKernels {
@@ -150,14 +155,14 @@ impl FixedKernels {
     pub fn psi(&self, row: PsiRow, field: Values, back: bool, bits: Bits) -> bool {
         match field {
             Values::Low(field) => (self.psi[usize::from(back)])(row, field, bits),
-            Values::Wide(field) => wide::psi(row, field, back, bits),
+            Values::Wide(field) => (self.wide_psi[usize::from(back)])(row, field, bits),
         }
     }
     /// ζ one step on, or back, and what it adds forward. Tells whether something is forgotten that has no code.
     pub fn zeta(&self, row: ZetaRow, field: Values, back: bool, bits: Bits) -> bool {
         match field {
             Values::Low(field) => (self.zeta[usize::from(back)])(row, field, bits),
-            Values::Wide(field) => wide::zeta(row, field, back, bits),
+            Values::Wide(field) => (self.wide_zeta[usize::from(back)])(row, field, bits),
         }
     }
 }
@@ -175,28 +180,10 @@ fn whole(x: f32) -> i32 {
     }
 }
 
-/// A whole number of eight bits, if it has no more. Unlike `as`, a vector instruction.
-#[inline(always)]
-#[allow(clippy::manual_clamp, reason = "as above")]
-fn byte(x: f64) -> i8 {
-    let near = x.max(i8::MIN.into()).min(i8::MAX.into());
-    // SAFETY: as above.
-    #[allow(unsafe_code)]
-    let whole: i32 = unsafe { near.to_int_unchecked() };
-    whole as i8
-}
-
 #[inline(always)]
 fn product_sum<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
-
-/// Memory variables are in units so many times finer: a whole number that decays by less than one half in a step does not
-/// decay any more, and would be a source for ever.
-const FINE: f64 = 4096.0;
-
-/// Memory variables stay below: there floats are closer together than one half.
-const LARGEST: f64 = (1_u64 << 51) as f64;
 
 /// A value of a field.
 trait Value: Copy {
@@ -242,6 +229,25 @@ fn neighbours<E, const R: usize>(around: Around<'_, E>, n: usize) -> [[&[E]; R];
     [std::array::from_fn(|k| of(at - (k + 1) * stride)), std::array::from_fn(|k| of(at + (k + 1) * stride))]
 }
 
+/// Points of a row of doubles that are computed at once.
+pub const BLOCK: usize = 8;
+
+/// Values of the points of a block. The compiler makes vectors of blocks, which have one length and are written when they are ready.
+#[inline(always)]
+fn each(value: impl Fn(usize) -> f64) -> [f64; BLOCK] {
+    let mut values = [0.0; BLOCK];
+    for (lane, to) in values.iter_mut().enumerate() {
+        *to = value(lane);
+    }
+    values
+}
+
+/// The blocks of rows on both sides.
+#[inline(always)]
+fn blocks<E, const R: usize>(rows: [[&[E]; R]; 2]) -> [[&[[E; BLOCK]]; R]; 2] {
+    rows.map(|side| side.map(|row| row.as_chunks().0))
+}
+
 #[inline(always)]
 fn step_row<const R: usize, const AXES: usize, const FMA: bool, const RECORD: bool>(
     row: StepRow,
@@ -249,7 +255,8 @@ fn step_row<const R: usize, const AXES: usize, const FMA: bool, const RECORD: bo
     next: &mut [i32],
 ) -> u32 {
     let StepRow { weights, scale, m, extra, record } = row;
-    let n = next.len();
+    // What is written is none of the weights: they stay in registers.
+    let (weights, n) = (*weights, next.len());
     let (p, m, extra) = (&now[2].field[now[2].at..][..n], &m[..n], &extra[..n]);
     let record = if RECORD { &mut record[..n] } else { record };
     let [x, z] = [now[0], now[2]].map(|now| neighbours::<_, R>(now, n));
@@ -290,104 +297,6 @@ fn step_row<const R: usize, const AXES: usize, const FMA: bool, const RECORD: bo
     largest.into_iter().fold(0, u32::max)
 }
 
-/// Whether a code is none of these bits, or a memory variable no whole number any more.
-#[inline(always)]
-fn beyond(new: f64, code: f64, bits: Bits) -> bool {
-    let least = -f64::from(bits.bias());
-    // Not a number is none either.
-    !((least..least + f64::from(1 << bits.count())).contains(&code) & (new.abs() < LARGEST))
-}
-
-/// A memory variable one step on, and its code.
-#[inline(always)]
-fn decayed(old: f64, driven: f64, b: f64, inverse: f64) -> (f64, f64) {
-    let new = (b * old + driven).round_ties_even();
-    (new, old - guessed(new, driven, inverse))
-}
-
-/// What a memory variable was before, about.
-#[inline(always)]
-fn guessed(new: f64, driven: f64, inverse: f64) -> f64 {
-    ((new - driven) * inverse).round_ties_even()
-}
-
-#[inline(always)]
-fn psi_row<E: Value, const D: usize, const BACK: bool, const EACH: bool>(
-    row: PsiRow,
-    field: Around<E>,
-    bits: Bits,
-) -> bool {
-    let PsiRow { first, decay, psi, codes } = row;
-    let n = psi.len();
-    let [before, behind] = neighbours::<_, D>(field, n);
-    let (decay, codes) = (cut::<EACH>(decay, n), &mut codes[..n]);
-    let mut lost = false;
-    for i in 0..n {
-        let mut slope = 0.0;
-        for k in 0..D {
-            slope += first[k] * E::first_difference(before[k][i], behind[k][i]).wide();
-        }
-        let j = if EACH { i } else { 0 };
-        let driven = decay.a[j] * slope * FINE;
-        if BACK {
-            psi[i] = guessed(psi[i], driven, decay.inverse[j]) + f64::from(codes[i]);
-        } else {
-            let (new, code) = decayed(psi[i], driven, decay.b[j], decay.inverse[j]);
-            psi[i] = new;
-            codes[i] = byte(code);
-            lost |= beyond(new, code, bits);
-        }
-    }
-    lost
-}
-
-#[inline(always)]
-fn zeta_row<E: Value, const R: usize, const D: usize, const BACK: bool, const EACH: bool>(
-    row: ZetaRow,
-    around: Around<E>,
-    bits: Bits,
-) -> bool {
-    let ZetaRow { second, first, decay, psi, zeta, codes, unit, extra } = row;
-    let n = zeta.len();
-    let p = &around.field[around.at..][..n];
-    let [before, behind] = neighbours::<_, R>(around, n);
-    let [psi_before, psi_behind]: [[&[f64]; D]; 2] = psi.map(|rows| std::array::from_fn(|k| &rows[k][..n]));
-    let (decay, codes, extra) = (cut::<EACH>(decay, n), &mut codes[..n], &mut extra[..n]);
-    let mut lost = false;
-    for i in 0..n {
-        let mut slope = 0.0;
-        for k in 0..D {
-            slope += first[k] * (psi_behind[k][i] - psi_before[k][i]);
-        }
-        slope *= 1.0 / FINE;
-        let mut q = slope;
-        for k in 0..R {
-            q += second[k] * E::second_difference(before[k][i], p[i], behind[k][i]).wide();
-        }
-        let j = if EACH { i } else { 0 };
-        let driven = decay.a[j] * q * FINE;
-        let after = if BACK {
-            let after = zeta[i];
-            zeta[i] = guessed(after, driven, decay.inverse[j]) + f64::from(codes[i]);
-            after
-        } else {
-            let (new, code) = decayed(zeta[i], driven, decay.b[j], decay.inverse[j]);
-            zeta[i] = new;
-            codes[i] = byte(code);
-            lost |= beyond(new, code, bits);
-            new
-        };
-        extra[i] += ((slope + after * (1.0 / FINE)) * unit) as f32;
-    }
-    lost
-}
-
-#[inline(always)]
-fn cut<const EACH: bool>(decay: Decay, n: usize) -> Decay {
-    let n = if EACH { n } else { 1 };
-    Decay { a: &decay.a[..n], b: &decay.b[..n], inverse: &decay.inverse[..n] }
-}
-
 macro_rules! fixed {
     ($name:ident, $fma:expr, $(#[$feature:meta])?) => {
         mod $name {
@@ -421,21 +330,25 @@ macro_rules! fixed {
                 }
             }
 
-            fn wide_step(row: StepRow, now: [Around<i64>; 3], next: &mut [i64]) {
+            fn wide_step<const R: usize, const AXES: usize>(row: StepRow, now: [Around<i64>; 3], next: &mut [i64]) {
                 $(#[$feature])?
-                fn compiled(row: StepRow, now: [Around<i64>; 3], next: &mut [i64]) {
-                    wide::step(row, now, next);
+                fn compiled<const R: usize, const AXES: usize>(row: StepRow, now: [Around<i64>; 3], next: &mut [i64]) {
+                    wide::step::<R, AXES>(row, now, next);
                 }
                 // SAFETY: as above.
                 #[allow(unsafe_code, unused_unsafe)]
                 unsafe {
-                    compiled(row, now, next);
+                    compiled::<R, AXES>(row, now, next);
                 }
             }
 
-            fn psi<const D: usize, const BACK: bool>(row: PsiRow, field: Around<i32>, bits: Bits) -> bool {
+            fn psi<E: Value, const D: usize, const BACK: bool>(row: PsiRow, field: Around<E>, bits: Bits) -> bool {
                 $(#[$feature])?
-                fn compiled<const D: usize, const BACK: bool>(row: PsiRow, field: Around<i32>, bits: Bits) -> bool {
+                fn compiled<E: Value, const D: usize, const BACK: bool>(
+                    row: PsiRow,
+                    field: Around<E>,
+                    bits: Bits,
+                ) -> bool {
                     if row.decay.a.len() == 1 {
                         psi_row::<_, D, BACK, false>(row, field, bits)
                     } else {
@@ -445,19 +358,19 @@ macro_rules! fixed {
                 // SAFETY: as above.
                 #[allow(unsafe_code, unused_unsafe)]
                 unsafe {
-                    compiled::<D, BACK>(row, field, bits)
+                    compiled::<E, D, BACK>(row, field, bits)
                 }
             }
 
-            fn zeta<const R: usize, const D: usize, const BACK: bool>(
+            fn zeta<E: Value, const R: usize, const D: usize, const BACK: bool>(
                 row: ZetaRow,
-                field: Around<i32>,
+                field: Around<E>,
                 bits: Bits,
             ) -> bool {
                 $(#[$feature])?
-                fn compiled<const R: usize, const D: usize, const BACK: bool>(
+                fn compiled<E: Value, const R: usize, const D: usize, const BACK: bool>(
                     row: ZetaRow,
-                    field: Around<i32>,
+                    field: Around<E>,
                     bits: Bits,
                 ) -> bool {
                     if row.decay.a.len() == 1 {
@@ -469,16 +382,18 @@ macro_rules! fixed {
                 // SAFETY: as above.
                 #[allow(unsafe_code, unused_unsafe)]
                 unsafe {
-                    compiled::<R, D, BACK>(row, field, bits)
+                    compiled::<E, R, D, BACK>(row, field, bits)
                 }
             }
 
             pub(super) fn kernels<const R: usize, const D: usize>(dims: usize) -> FixedKernels {
                 FixedKernels {
                     step: if dims == 3 { steps::<R, 2> } else { steps::<R, 1> },
-                    wide_step,
-                    psi: [psi::<D, false>, psi::<D, true>],
-                    zeta: [zeta::<R, D, false>, zeta::<R, D, true>],
+                    wide_step: if dims == 3 { wide_step::<R, 2> } else { wide_step::<R, 1> },
+                    psi: [psi::<_, D, false>, psi::<_, D, true>],
+                    zeta: [zeta::<_, R, D, false>, zeta::<_, R, D, true>],
+                    wide_psi: [psi::<_, RADIUS, false>, psi::<_, RADIUS, true>],
+                    wide_zeta: [zeta::<_, MAX_RADIUS, RADIUS, false>, zeta::<_, MAX_RADIUS, RADIUS, true>],
                 }
             }
         }

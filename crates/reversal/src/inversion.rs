@@ -29,16 +29,21 @@ pub trait Invertible: Evolution {
         work: &mut Self::Work,
     ) -> Result<(), Self::Error>;
 
-    /// Moves a state back over these very steps, to the bits that it had before, and writes one record per step.
+    /// Moves a state back over some steps, to the bits that it had before, and writes one record per step. `residue` is what the
+    /// steps from `first` on have forgotten.
     fn retreat(
         &self,
         steps: Range<usize>,
         state: &mut Self::State,
         residue: &Self::Residue,
+        first: usize,
         records: &mut [Self::Record],
         work: &mut Self::Work,
     ) -> Result<(), Self::Error>;
 }
+
+/// Steps that are undone in one go, and then pulled back: the records of few stay in the caches, and need little memory.
+pub const STEPS_AT_ONCE: usize = 2;
 
 /// How the steps are cut into blocks, and where the residues of these are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +78,7 @@ impl Blocks {
             restores: kept,
             peak_slots: kept,
             peak_snapshots: count,
-            peak_records: self.each.min(self.steps) as u64,
+            peak_records: self.each.min(self.steps).min(STEPS_AT_ONCE) as u64,
             ..Counts::default()
         }
     }
@@ -104,7 +109,7 @@ impl<E: Invertible> InversionWorkspace<E> {
         InversionWorkspace {
             state: evolution.new_state(),
             residue: evolution.new_residue(steps),
-            records: (0..steps).map(|_| evolution.new_record()).collect(),
+            records: (0..steps.min(STEPS_AT_ONCE)).map(|_| evolution.new_record()).collect(),
             work,
         }
     }
@@ -214,16 +219,20 @@ impl<E: Invertible, S: SnapshotStore<E::Residue> + ?Sized> Run<'_, E, S> {
         if let Some(next) = block.checked_sub(1) {
             self.store.prefetch(self.blocks.slot(next))?;
         }
-        let fetched = Instant::now();
-        let records = &mut records[..steps.len()];
-        let result = self.evolution.retreat(steps.clone(), state, residue, records, work);
-        result.map_err(|source| failed(&steps, source))?;
-        let retreated = Instant::now();
-        let result = self.evolution.pull_back(steps.clone(), records, adjoint, work);
-        result.map_err(|source| failed(&steps, source))?;
-        self.log.seconds_snapshots += (fetched - began).as_secs_f64();
-        self.log.seconds_record += (retreated - fetched).as_secs_f64();
-        self.log.seconds_pull_back += retreated.elapsed().as_secs_f64();
+        self.log.seconds_snapshots += began.elapsed().as_secs_f64();
+        let (first, mut left) = (steps.start, steps);
+        while !left.is_empty() {
+            let steps = left.end.saturating_sub(STEPS_AT_ONCE).max(first)..left.end;
+            let (began, records) = (Instant::now(), &mut records[..steps.len()]);
+            let result = self.evolution.retreat(steps.clone(), state, residue, first, records, work);
+            result.map_err(|source| failed(&steps, source))?;
+            let retreated = Instant::now();
+            let result = self.evolution.pull_back(steps.clone(), records, adjoint, work);
+            result.map_err(|source| failed(&steps, source))?;
+            self.log.seconds_record += (retreated - began).as_secs_f64();
+            self.log.seconds_pull_back += retreated.elapsed().as_secs_f64();
+            left.end = steps.start;
+        }
         Ok(())
     }
 }

@@ -25,7 +25,7 @@ pub mod store;
 pub use action::{Action, Slot, Tier};
 pub use driver::{Log, ReverseError, Turned, Watch, Workspace, reverse};
 pub use evolution::{Evolution, Snapshot};
-pub use inversion::{Blocks, InversionWorkspace, Invertible, reverse_by_inversion};
+pub use inversion::{Blocks, InversionWorkspace, Invertible, STEPS_AT_ONCE, reverse_by_inversion};
 pub use machine::{Counts, Fault, Machine, PerTier, Violation};
 pub use pace::Pace;
 pub use planner::{Choice, MemoryLimit, PlanError, PlanRequest, ReversalPlan, StepCosts};

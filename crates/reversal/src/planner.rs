@@ -11,7 +11,7 @@
 mod search;
 
 use crate::game::bennett_counts;
-use crate::inversion::Blocks;
+use crate::inversion::{Blocks, STEPS_AT_ONCE};
 use crate::machine::{Counts, Machine, Violation};
 use crate::schedule::{Costs, Schedule, ScheduleError, Strategy};
 use search::Share;
@@ -457,7 +457,7 @@ fn inversion(request: &PlanRequest) -> Result<ReversalPlan, PlanError> {
     let block_bytes = request.residue_bytes.ok_or(PlanError::NoInverse)?.saturating_mul(each as u64).max(1);
     let share = Share::new(request);
     // The residue that is worked with, too.
-    let working = share.records(each).saturating_add(block_bytes);
+    let working = share.records(each.min(STEPS_AT_ONCE)).saturating_add(block_bytes);
     let count = request.steps.div_ceil(each);
     let fit = |bytes: u64| usize::try_from(bytes / block_bytes).unwrap_or(usize::MAX).min(count);
     let MemoryLimit::Bytes(budget) = request.memory else {
@@ -483,7 +483,7 @@ fn inverted(request: &PlanRequest, blocks: Blocks, block_bytes: u64) -> Reversal
     ReversalPlan {
         strategy: Strategy::Inversion,
         steps: request.steps,
-        segment_steps: counts.peak_records as usize,
+        segment_steps: blocks.each,
         memory_slots: counts.peak_slots.memory as usize,
         disk_slots: counts.peak_slots.disk as usize,
         peak_memory_bytes: Share::new(request).records(counts.peak_records as usize).saturating_add(residues),

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use treewave_reversal::{
     Blocks, Choice, Evolution, InversionWorkspace, Invertible, MemoryLimit, MemoryStore, PlanError, PlanRequest,
-    ReversalPlan, ReverseError, Slot, Snapshot, SnapshotStore, StoreError, StoreStatistics, Strategy, TieredStore,
-    Turned, Watch, Workspace, reverse, reverse_by_inversion,
+    ReversalPlan, ReverseError, STEPS_AT_ONCE, Slot, Snapshot, SnapshotStore, StoreError, StoreStatistics, Strategy,
+    TieredStore, Turned, Watch, Workspace, reverse, reverse_by_inversion,
 };
 
 const STEPS: usize = 37;
@@ -147,10 +147,11 @@ impl Invertible for Halving {
         steps: Range<usize>,
         state: &mut Number,
         residue: &Bits,
+        first: usize,
         records: &mut [u64],
         _: &mut (),
     ) -> Result<(), &'static str> {
-        for (n, (bit, record)) in steps.zip(residue.0.iter().zip(records)).rev() {
+        for (n, (bit, record)) in steps.clone().zip(residue.0[steps.start - first..].iter().zip(records)).rev() {
             *record = (2 * state.get() + u64::from(*bit) - n as u64) / 3;
             state.0 = record.to_le_bytes();
         }
@@ -312,8 +313,8 @@ fn plans_fill_the_memory_and_then_the_disk() {
         segment_steps: Some(4),
         ..PlanRequest::new(101, 5000, RECORD, 0)
     };
-    // Records and residue of a block, and all residues.
-    let (working, all) = (4 * (RECORD + RESIDUE), 26 * 4 * RESIDUE);
+    // Records of the steps that are undone in one go and the residue of a block; all residues.
+    let (working, all) = (STEPS_AT_ONCE as u64 * RECORD + 4 * RESIDUE, 26 * 4 * RESIDUE);
     for (memory, disk) in
         [(working + all, 0), (working + all - 1, 1000), (working + 3 * 40, 1000), (working + 80, 1040)]
     {

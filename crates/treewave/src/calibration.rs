@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use treewave_cluster::Failure;
 use treewave_core::Model;
 use treewave_inversion::{Experiment, wave_failure};
-use treewave_reversal::{Choice, Evolution, Invertible, MemoryLimit, Slot, Snapshot, StepCosts, StoreError, Tier};
+use treewave_reversal::{
+    Choice, Evolution, Invertible, MemoryLimit, STEPS_AT_ONCE, Slot, Snapshot, StepCosts, StoreError, Tier,
+};
 use treewave_wave::{Acoustic, Crew, Fixed, FixedShot, Scalar, WaveError};
 
 use crate::config::sections::Reversal;
@@ -94,12 +96,16 @@ where
     let Timed { shot, steps, mut output, mut adjoint, record_bytes } = timed;
     let steps = timed_steps(reversal, record_bytes).min(steps);
     let (mut state, mut residue, mut work) = (shot.new_state(), shot.new_residue(steps), E::Work::default());
-    let mut records: Vec<_> = (0..steps).map(|_| shot.new_record()).collect();
+    let mut records: Vec<_> = (0..STEPS_AT_ONCE).map(|_| shot.new_record()).collect();
+    let parts = || (0..steps).step_by(STEPS_AT_ONCE).map(|n| n..steps.min(n + STEPS_AT_ONCE)).rev();
     shot.start(&mut state);
     let mut run = |part: usize| match part {
         0 => shot.advance_keeping(0..steps, &mut state, &mut residue, &mut output, &mut work),
-        1 => shot.retreat(0..steps, &mut state, &residue, &mut records, &mut work),
-        _ => shot.pull_back(0..steps, &records, &mut adjoint, &mut work),
+        1 => parts().try_for_each(|part| shot.retreat(part, &mut state, &residue, 0, &mut records, &mut work)),
+        _ => parts().try_for_each(|part| {
+            let records = &records[..part.len()];
+            shot.pull_back(part, records, &mut adjoint, &mut work)
+        }),
     };
     let [advance, record, pull_back] = seconds_of_parts(steps, true, &mut run).map_err(failed)?;
     let (write, read) = spill_seconds(reversal, &mut residue, rank)?;

@@ -21,7 +21,7 @@ pub use state::{FixedState, Level, Residue};
 use std::ops::Range;
 
 use treewave_core::Grid;
-use treewave_kernels::fixed::{Bits, Decay, LIMIT, Weights};
+use treewave_kernels::fixed::{BLOCK, Bits, Decay, LIMIT, Weights};
 use treewave_kernels::layer::radius_beside;
 use treewave_kernels::{FixedKernels, Path, first_derivative, second_derivative};
 
@@ -103,6 +103,8 @@ pub struct FixedLayout {
     axes: [LayerAxis; 3],
     /// The ends of a row in the layer of axis z, and what is beside.
     ends: Vec<End>,
+    /// Where their memory variables are in the layer: those beside it forget nothing.
+    coded_z: Range<usize>,
     /// A unit, of scaled fields.
     unit: f64,
 }
@@ -131,7 +133,11 @@ impl FixedLayout {
             axes.push(LayerAxis { coefficients, bits, unit: unit / (spacing * spacing) });
         }
         let axes: [LayerAxis; 3] = axes.try_into().expect("three axes");
-        Ok(FixedLayout { ends: ends(&layout, &axes[2].coefficients), layout, axes, unit })
+        let ends = ends(&layout, &axes[2].coefficients);
+        let in_layer: Vec<bool> = ends.iter().flat_map(|end| &end.coefficients.b).map(|&b| b > 0.0).collect();
+        let place = |place: Option<usize>| place.map_or(0..0, |place| place..place + 1);
+        let [first, last] = [in_layer.iter().position(|&is| is), in_layer.iter().rposition(|&is| is)].map(place);
+        Ok(FixedLayout { coded_z: first.start..last.end, ends, layout, axes, unit })
     }
 
     /// Memory variables of a row in the layer of an axis.
@@ -154,9 +160,13 @@ impl FixedLayout {
     fn memory_per_plane(&self, axis: usize) -> usize {
         self.rows_per_plane(axis) * self.row_len(axis)
     }
+    /// The memory variables of a row in the layer of an axis that have codes.
+    fn coded(&self, axis: usize) -> Range<usize> {
+        if axis == 2 { self.coded_z.clone() } else { 0..self.layout.row }
+    }
     /// Bytes of the codes of a row in the layer of an axis.
     fn code_bytes(&self, axis: usize) -> usize {
-        self.axes[axis].bits.bytes(self.row_len(axis))
+        self.axes[axis].bits.bytes(self.coded(axis).len())
     }
     /// Bytes of the codes of a plane.
     fn codes_per_plane(&self, axis: usize) -> usize {
@@ -214,12 +224,12 @@ impl<'a> Fixed<'a> {
     }
 }
 
-/// The ends of a row in the layer of axis z: its cells, and those beside that differences of ψ reach.
+/// The ends of a row in the layer of axis z: its cells, and those beside that differences of ψ reach, in whole blocks. That with
+/// the last cells comes first, so that the cells of the layer are one behind the other.
 fn ends(layout: &Layout, layer: &Coefficients) -> Vec<End> {
     let (n, lo, hi, beside) = (layout.n[2], layout.lo[2], layout.hi[2], radius_beside(layout.radius));
-    let upper = if lo > 0 { 0..(lo + beside).min(n) } else { 0..0 };
-    let lower = if hi > 0 { (n - hi).saturating_sub(beside)..n } else { n..n };
-    let ranges = if upper.end > lower.start { [0..n, n..n] } else { [upper, lower] };
+    let [len_lo, len_hi] = [lo, hi].map(|cells| if cells > 0 { (cells + beside).next_multiple_of(BLOCK) } else { 0 });
+    let ranges = if len_lo + len_hi > n { [0..layout.row, 0..0] } else { [n - len_hi..n, 0..len_lo] };
     let mut at = 0;
     let ranges = ranges.into_iter().filter(|range| !range.is_empty());
     ranges

@@ -89,19 +89,13 @@ impl<T: Real> Record<T> {
         }
     }
 
-    /// The rows of each plane of so many rows, to be written.
-    pub(crate) fn planes_mut(&mut self, rows: usize) -> impl Iterator<Item = PlaneMut<'_, T>> {
-        let kept = self.row - self.first;
-        let (full, half) = match &mut self.values {
-            Values::Full(values) => (Some(values), None),
-            Values::Half { values, exponents } => (None, Some((values, exponents))),
+    /// All rows, to be written.
+    pub(crate) fn rows_mut(&mut self) -> RowsMut<'_, T> {
+        let values = match &mut self.values {
+            Values::Full(values) => RowsValues::Full(values),
+            Values::Half { values, exponents } => RowsValues::Half(values, exponents),
         };
-        let full = full.into_iter().flat_map(move |values| values.chunks_mut(rows * kept)).map(PlaneValues::Full);
-        let half = half.into_iter().flat_map(move |(values, exponents)| {
-            values.chunks_mut(rows * kept).zip(exponents.chunks_mut(rows)).map(|(v, e)| PlaneValues::Half(v, e))
-        });
-        let first = self.first;
-        full.chain(half).map(move |values| PlaneMut { first, kept, values })
+        RowsMut { first: self.first, kept: self.row - self.first, values }
     }
 
     /// The record, to be written to by several threads.
@@ -128,24 +122,42 @@ impl<T: Real> Record<T> {
     }
 }
 
-/// A plane of a record, to be written.
-pub(crate) struct PlaneMut<'a, T> {
+/// Rows of a record, to be written.
+pub(crate) struct RowsMut<'a, T> {
     first: usize,
     kept: usize,
-    values: PlaneValues<'a, T>,
+    values: RowsValues<'a, T>,
 }
 
-enum PlaneValues<'a, T> {
+enum RowsValues<'a, T> {
     Full(&'a mut [T]),
     Half(&'a mut [f16], &'a mut [Exponent]),
 }
 
-impl<T: Real> PlaneMut<'_, T> {
+impl<'a, T: Real> RowsMut<'a, T> {
+    /// Takes so many of the rows off the front.
+    pub fn take(&mut self, rows: usize) -> RowsMut<'a, T> {
+        let values = match &mut self.values {
+            RowsValues::Full(values) => RowsValues::Full(take(values, rows * self.kept)),
+            RowsValues::Half(values, exponents) => {
+                RowsValues::Half(take(values, rows * self.kept), take(exponents, rows))
+            }
+        };
+        RowsMut { values, ..*self }
+    }
+    /// A row, if all of it is kept as it is.
+    pub fn whole(&mut self, row: usize) -> Option<&mut [T]> {
+        let first = self.first;
+        match self.row(row) {
+            RowMut::Full(values) if first == 0 => Some(values),
+            _ => None,
+        }
+    }
     fn row(&mut self, row: usize) -> RowMut<'_, T> {
         let part = row * self.kept..(row + 1) * self.kept;
         match &mut self.values {
-            PlaneValues::Full(values) => RowMut::Full(&mut values[part]),
-            PlaneValues::Half(values, exponents) => RowMut::Half(&mut values[part], &mut exponents[row]),
+            RowsValues::Full(values) => RowMut::Full(&mut values[part]),
+            RowsValues::Half(values, exponents) => RowMut::Half(&mut values[part], &mut exponents[row]),
         }
     }
     /// Keeps what is kept of a row.
@@ -190,6 +202,11 @@ impl<'a, T: Real> SharedRecord<'a, T> {
     pub fn kept<'b>(&self, row: &'b [T]) -> &'b [T] {
         &row[self.first..self.row]
     }
+}
+
+/// Takes so many elements off the front.
+pub(crate) fn take<'a, X>(from: &mut &'a mut [X], count: usize) -> &'a mut [X] {
+    from.split_off_mut(..count).expect("so many are left")
 }
 
 /// A row of a record, to be written.

@@ -155,7 +155,7 @@ fn steps_are_undone_to_the_bit_whatever_the_state() {
         shot.advance_keeping(40..60, &mut state, &mut residue, &mut output, &mut scratch).unwrap();
         assert!(state != before, "{name}");
         let mut records: Vec<_> = (0..20).map(|_| shot.new_record()).collect();
-        shot.retreat(40..60, &mut state, &residue, &mut records, &mut scratch).unwrap();
+        shot.retreat(40..60, &mut state, &residue, 40, &mut records, &mut scratch).unwrap();
         assert!(state == before, "{name}");
         let sizes = FixedLayout::new(&case.grid, &case.options).unwrap();
         assert_eq!(residue.bytes() as u64, 20 * sizes.residue_bytes());
@@ -184,7 +184,7 @@ fn ten_thousand_steps_are_undone_to_the_bit() {
         assert!(state != before);
         let mut records: Vec<_> = (0..BLOCK).map(|_| shot.new_record()).collect();
         for (steps, residue) in blocks().zip(&residues).rev() {
-            shot.retreat(steps, &mut state, residue, &mut records, &mut scratch).unwrap();
+            shot.retreat(steps.clone(), &mut state, residue, steps.start, &mut records, &mut scratch).unwrap();
         }
         assert!(state == before, "{shape:?}");
     }

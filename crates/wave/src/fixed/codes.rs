@@ -3,6 +3,7 @@
 use treewave_kernels::fixed::Bits;
 
 use super::{Fixed, Residue};
+use crate::record::take;
 
 /// What becomes of the codes of a step.
 pub(super) enum Codes<'a> {
@@ -14,14 +15,22 @@ pub(super) enum Codes<'a> {
     Used(&'a Residue, usize),
 }
 
-/// The codes of a plane, or of a row.
+/// The codes of some rows.
 pub(super) enum Part<'a> {
     Dropped,
     Kept(&'a mut [u8]),
     Used(&'a [u8]),
 }
 
-impl Part<'_> {
+impl<'a> Part<'a> {
+    /// Takes so many bytes off the front.
+    pub fn take(&mut self, bytes: usize) -> Part<'a> {
+        match self {
+            Part::Dropped => Part::Dropped,
+            Part::Kept(codes) => Part::Kept(take(codes, bytes)),
+            Part::Used(codes) => Part::Used(codes.split_off(..bytes).expect("so many are left")),
+        }
+    }
     /// Those of a row.
     pub fn row(&mut self, row: usize, bytes: usize) -> Part<'_> {
         let range = row * bytes..(row + 1) * bytes;
@@ -45,34 +54,24 @@ impl Part<'_> {
     }
 }
 
-/// The codes of a step, plane by plane: per axis those of ψ and of ζ.
-pub(super) type Cut<'a> = [[Vec<Part<'a>>; 2]; 3];
-
 impl Fixed<'_> {
-    /// Cuts the codes of a step into planes.
-    pub(super) fn cut<'a>(&self, codes: Codes<'a>) -> Cut<'a> {
+    /// The codes of a step: per axis those of ψ and of ζ.
+    pub(super) fn codes<'a>(&self, codes: Codes<'a>) -> [[Part<'a>; 2]; 3] {
         let step = |axis: usize, number: usize| {
             let bytes = self.sizes.planes(axis) * self.sizes.codes_per_plane(axis);
             number * bytes..(number + 1) * bytes
         };
-        let plane = |axis: usize| self.sizes.codes_per_plane(axis).max(1);
+        let mut axes = 0..3;
+        let mut next = || axes.next().expect("three axes");
         match codes {
-            Codes::Dropped => {
-                let dropped = |axis| (0..self.sizes.planes(axis)).map(|_| Part::Dropped).collect();
-                [0, 1, 2].map(|axis| [dropped(axis), dropped(axis)])
-            }
-            Codes::Kept(residue, number) => {
-                let mut axes = 0..3;
-                residue.codes.each_mut().map(|both| {
-                    let axis = axes.next().expect("three axes");
-                    both.each_mut()
-                        .map(|codes| codes[step(axis, number)].chunks_mut(plane(axis)).map(Part::Kept).collect())
-                })
-            }
-            Codes::Used(residue, number) => [0, 1, 2].map(|axis| {
-                residue.codes[axis]
-                    .each_ref()
-                    .map(|codes| codes[step(axis, number)].chunks(plane(axis)).map(Part::Used).collect())
+            Codes::Dropped => [0, 1, 2].map(|_| [Part::Dropped, Part::Dropped]),
+            Codes::Kept(residue, number) => residue.codes.each_mut().map(|both| {
+                let step = step(next(), number);
+                both.each_mut().map(|codes| Part::Kept(&mut codes[step.clone()]))
+            }),
+            Codes::Used(residue, number) => residue.codes.each_ref().map(|both| {
+                let step = step(next(), number);
+                both.each_ref().map(|codes| Part::Used(&codes[step.clone()]))
             }),
         }
     }

@@ -156,6 +156,7 @@ impl Invertible for FixedShot<'_> {
         steps: Range<usize>,
         state: &mut FixedState,
         residue: &Residue,
+        first: usize,
         records: &mut [Record<f32>],
         _: &mut Scratch<f32>,
     ) -> Result<(), WaveError> {
@@ -163,7 +164,7 @@ impl Invertible for FixedShot<'_> {
         for n in steps.clone().rev() {
             let (at, reached) = (n - steps.start, shot.front.at(n, &self.fixed.acoustic.layout));
             let injected = (&shot.source, &shot.wavelet[n..=n]);
-            self.fixed.step(state, Codes::Used(residue, at), Some(&mut records[at]), injected, &reached);
+            self.fixed.step(state, Codes::Used(residue, n - first), Some(&mut records[at]), injected, &reached);
         }
         Ok(())
     }

@@ -13,37 +13,62 @@ use treewave_kernels::lines::LANES;
 use super::around::{Wide, from_point, low_around};
 use super::codes::{Codes, Part};
 use super::state::{NOWHERE, join, large_ones, part};
-use super::{Fixed, FixedState, Level, NO_DECAY};
+use super::{Fixed, FixedLayout, FixedState, Level, NO_DECAY};
 use crate::front::Extent;
-use crate::layout::Layout;
 use crate::points::Points;
-use crate::record::{PlaneMut, Record};
+use crate::record::{Record, RowsMut, take};
 use crate::tiles::Parallelism;
 
-/// What stands in planes that have rows in the layer of an axis, for every plane of the grid.
-fn of_planes<X>(layout: &Layout, axis: usize, parts: impl IntoIterator<Item = X>) -> impl Iterator<Item = Option<X>> {
-    let mut parts = parts.into_iter();
-    let has = move |ix: usize| axis != 0 || layout.in_layer(0, ix).is_some();
-    (0..layout.n[0]).map(move |ix| if has(ix) { parts.next() } else { None })
-}
-
-/// A memory variable and its codes in a plane.
+/// A memory variable and its codes in some planes.
 struct Memory<'a> {
     values: &'a mut [f64],
     codes: Part<'a>,
 }
 
-/// A plane of a step.
-struct Plane<'a, 'r> {
-    ix: usize,
+/// Consecutive planes of a step.
+struct Planes<'a> {
+    /// Which they are.
+    ix: Range<usize>,
     back: bool,
     low: &'a mut [i32],
     high: &'a mut [i8],
     large: &'a mut [[u32; 2]],
-    record: Option<PlaneMut<'r, f32>>,
-    psi_z: Option<Memory<'a>>,
-    zeta: [Option<Memory<'a>>; 3],
+    record: Option<RowsMut<'a, f32>>,
+    psi_z: Memory<'a>,
+    /// Those of axis x are of planes in the layer only.
+    zeta: [Memory<'a>; 3],
 }
+
+impl<'a> Planes<'a> {
+    /// Takes the first planes, up to `count` of them.
+    fn take(&mut self, count: usize, sizes: &FixedLayout) -> Planes<'a> {
+        let layout = &sizes.layout;
+        let ix = self.ix.start..self.ix.end.min(self.ix.start + count);
+        self.ix.start = ix.end;
+        let rows = ix.len() * layout.n[1];
+        let of_memory = |axis: usize, memory: &mut Memory<'a>| {
+            let planes = ix.clone().filter(|&ix| axis != 0 || layout.in_layer(0, ix).is_some()).count();
+            let values = take(&mut memory.values, planes * sizes.memory_per_plane(axis));
+            Memory { values, codes: memory.codes.take(planes * sizes.codes_per_plane(axis)) }
+        };
+        Planes {
+            back: self.back,
+            low: take(&mut self.low, ix.len() * layout.strides[0]),
+            high: take(&mut self.high, ix.len() * layout.strides[0]),
+            large: take(&mut self.large, rows),
+            record: self.record.as_mut().map(|record| record.take(rows)),
+            psi_z: of_memory(2, &mut self.psi_z),
+            zeta: {
+                let [x, y, z] = &mut self.zeta;
+                [of_memory(0, x), of_memory(1, y), of_memory(2, z)]
+            },
+            ix,
+        }
+    }
+}
+
+/// Parts of a step per thread, so that none waits long for the last one.
+const PARTS_PER_THREAD: usize = 8;
 
 /// Rows that a thread works with.
 struct Room {
@@ -76,9 +101,10 @@ impl Fixed<'_> {
     ) -> bool {
         let back = matches!(codes, Codes::Used(..));
         let concerned = reached.grown(self.acoustic.reach, &self.acoustic.layout);
-        let [[psi_x, zeta_x], [psi_y, zeta_y], [psi_z, zeta_z]] = self.cut(codes);
+        let [[psi_x, zeta_x], [psi_y, zeta_y], [psi_z, zeta_z]] = self.codes(codes);
         let sides = [psi_x, psi_y];
         let others = (psi_z, [zeta_x, zeta_y, zeta_z]);
+        let record = record.map(Record::rows_mut);
         if back {
             std::mem::swap(&mut state.now, &mut state.before);
             self.move_field(state, others, record, injected, &concerned, true);
@@ -108,17 +134,17 @@ impl Fixed<'_> {
     }
 
     /// The memory ψ of the axes x and y, one step on or back.
-    fn move_psi(&self, back: bool, state: &mut FixedState, codes: [Vec<Part>; 2], concerned: &Extent) -> bool {
+    fn move_psi(&self, back: bool, state: &mut FixedState, codes: [Part; 2], concerned: &Extent) -> bool {
         let layout = &self.acoustic.layout;
         let lost = AtomicBool::new(false);
         let FixedState { now, psi, .. } = state;
-        for (axis, codes) in codes.into_iter().enumerate().filter(|&(axis, _)| layout.layer(axis) > 0) {
+        for (axis, mut codes) in codes.into_iter().enumerate().filter(|&(axis, _)| layout.layer(axis) > 0) {
             let (row_len, bytes, layer) =
                 (self.sizes.row_len(axis), self.sizes.code_bytes(axis), &self.sizes.axes[axis]);
             let values = psi[axis].chunks_mut(self.sizes.memory_per_plane(axis));
-            let planes = of_planes(layout, axis, values.zip(codes)).enumerate();
-            let planes = planes.filter(|(ix, _)| concerned.planes.contains(ix));
-            let planes: Vec<_> = planes.filter_map(|(ix, part)| Some((ix, part?))).collect();
+            let memory = values.map(|values| (values, codes.take(self.sizes.codes_per_plane(axis))));
+            let planes = (0..layout.n[0]).filter(|&ix| axis != 0 || layout.in_layer(0, ix).is_some());
+            let planes = planes.zip(memory).filter(|(ix, _)| concerned.planes.contains(ix)).collect();
             let room = || (vec![0_i8; row_len], Wide::new());
             self.for_each(planes, room, |(room, wide), (ix, (values, mut codes))| {
                 for iy in concerned.rows.clone() {
@@ -147,41 +173,31 @@ impl Fixed<'_> {
     fn move_field(
         &self,
         state: &mut FixedState,
-        (psi_codes, zeta_codes): (Vec<Part>, [Vec<Part>; 3]),
-        record: Option<&mut Record<f32>>,
+        (psi_codes, zeta_codes): (Part, [Part; 3]),
+        record: Option<RowsMut<f32>>,
         injected: Injected,
         concerned: &Extent,
         back: bool,
     ) -> bool {
-        let layout = &self.acoustic.layout;
+        let (sizes, layout) = (&self.sizes, &self.acoustic.layout);
         let FixedState { now, before: next, psi: [psi_x, psi_y, psi_z], zeta: [zeta_x, zeta_y, zeta_z] } = state;
-        let memory = |axis: usize, values, codes| {
-            let values: &mut [f64] = values;
-            let planes = values.chunks_mut(self.sizes.memory_per_plane(axis).max(1));
-            of_planes(layout, axis, planes.zip(codes).map(|(values, codes)| Memory { values, codes }))
-        };
         let [codes_x, codes_y, codes_z] = zeta_codes;
-        let [mut zeta_x, mut zeta_y] = [memory(0, zeta_x, codes_x), memory(1, zeta_y, codes_y)];
-        let [mut zeta_z, mut psi_z] = [memory(2, zeta_z, codes_z), memory(2, psi_z, psi_codes)];
-        let mut records = record.into_iter().flat_map(|record| record.planes_mut(layout.n[1]));
-        let mut planes = Vec::with_capacity(concerned.planes.len());
-        let stride = layout.strides[0];
-        let low = next.low[layout.before()..].chunks_mut(stride);
-        let high = next.high[layout.before()..].chunks_mut(stride);
-        let next = low.zip(high).zip(next.large.chunks_mut(layout.n[1]));
-        for (ix, ((low, high), large)) in next.enumerate() {
-            let zeta = [&mut zeta_x as &mut dyn Iterator<Item = _>, &mut zeta_y, &mut zeta_z];
-            let zeta = zeta.map(|planes| planes.next().flatten());
-            let (psi_z, mut record) = (psi_z.next().flatten(), records.next());
-            let rows = if concerned.planes.contains(&ix) { concerned.rows.clone() } else { 0..0 };
-            if let Some(record) = &mut record {
-                record.clear(0..rows.start);
-                record.clear(rows.end..layout.n[1]);
-            }
-            if !rows.is_empty() {
-                planes.push(Plane { ix, back, low, high, large, record, psi_z, zeta });
-            }
-        }
+        let mut all = Planes {
+            ix: 0..layout.n[0],
+            back,
+            low: &mut next.low[layout.before()..],
+            high: &mut next.high[layout.before()..],
+            large: &mut next.large,
+            record,
+            psi_z: Memory { values: psi_z, codes: psi_codes },
+            zeta: [(zeta_x, codes_x), (zeta_y, codes_y), (zeta_z, codes_z)]
+                .map(|(values, codes)| Memory { values, codes }),
+        };
+        let each = match self.acoustic.options.parallelism {
+            Parallelism::Serial => layout.n[0],
+            Parallelism::Threads => layout.n[0].div_ceil(rayon::current_num_threads() * PARTS_PER_THREAD),
+        };
+        let parts = (0..layout.n[0].div_ceil(each)).map(|_| all.take(each, sizes)).collect();
         let lost = AtomicBool::new(false);
         let row = layout.row;
         let room = || Room {
@@ -194,20 +210,31 @@ impl Fixed<'_> {
             next: vec![0; row],
             sum: vec![0; row],
         };
-        self.for_each(planes, room, |room, mut plane| {
-            for iy in concerned.rows.clone() {
+        let step_rows = |room: &mut Room, plane: &mut Planes| {
+            let ix = plane.ix.start;
+            let rows = if concerned.planes.contains(&ix) { concerned.rows.clone() } else { 0..0 };
+            if let Some(record) = &mut plane.record {
+                record.clear(0..rows.start);
+                record.clear(rows.end..layout.n[1]);
+            }
+            for iy in rows {
                 room.extra.fill(0.0);
-                let busy = self.busy(now, [plane.ix, iy]);
+                let busy = self.busy(now, [ix, iy]);
                 let is_busy = !busy.is_empty();
                 let mut any = false;
                 for (axis, psi) in [&**psi_x, &**psi_y].into_iter().enumerate() {
-                    any |= self.side(axis, iy, (now, is_busy), psi, &mut plane, room);
+                    any |= self.side(axis, [ix, iy], (now, is_busy), psi, plane, room);
                 }
-                any |= self.ends_of_row(iy, (now, is_busy), &mut plane, room);
-                any |= self.leapfrog(iy, (now, busy), &mut plane, injected, room);
+                any |= self.ends_of_row([ix, iy], (now, is_busy), plane, room);
+                any |= self.leapfrog([ix, iy], (now, busy), plane, injected, room);
                 if any {
                     lost.store(true, Ordering::Relaxed);
                 }
+            }
+        };
+        self.for_each(parts, room, |room, mut part| {
+            while !part.ix.is_empty() {
+                step_rows(room, &mut part.take(1, sizes));
             }
         });
         lost.into_inner()
@@ -229,14 +256,14 @@ impl Fixed<'_> {
     fn side(
         &self,
         axis: usize,
-        iy: usize,
+        [ix, iy]: [usize; 2],
         (now, is_busy): (&Level, bool),
         psi: &[f64],
-        plane: &mut Plane,
+        plane: &mut Planes,
         room: &mut Room,
     ) -> bool {
         let layout = &self.acoustic.layout;
-        let (cell, reach) = ([plane.ix, iy][axis], radius_beside(layout.radius));
+        let (cell, reach) = ([ix, iy][axis], radius_beside(layout.radius));
         let is_near = |i: usize| layout.in_layer(axis, i).is_some();
         let near = (cell.saturating_sub(reach)..=cell + reach).any(is_near);
         if layout.layer(axis) == 0 || !near {
@@ -246,7 +273,7 @@ impl Fixed<'_> {
         let row_of = |i: Option<usize>| {
             let place = i.and_then(|i| layout.in_layer(axis, i));
             place.map_or(&self.zeros[..], |place| {
-                let row = if axis == 0 { place * layout.n[1] + iy } else { plane.ix * layout.layer(1) + place };
+                let row = if axis == 0 { place * layout.n[1] + iy } else { ix * layout.layer(1) + place };
                 &psi[row * row_len..][..row_len]
             })
         };
@@ -257,8 +284,8 @@ impl Fixed<'_> {
         let place = layout.in_layer(axis, cell);
         let mut codes = Part::Dropped;
         let mut zeta = &mut room.zeta[..];
-        if let (Some(place), Some(memory)) = (place, &mut plane.zeta[axis]) {
-            let row = if axis == 0 { iy } else { place };
+        if let Some(place) = place {
+            let (memory, row) = (&mut plane.zeta[axis], if axis == 0 { iy } else { place });
             codes = memory.codes.row(row, bytes);
             zeta = &mut memory.values[row * row_len..][..row_len];
         } else {
@@ -276,36 +303,46 @@ impl Fixed<'_> {
             unit: layer.unit,
             extra: &mut room.extra,
         };
-        let field = room.wide.around(now, layout, axis, [plane.ix, iy], is_busy);
+        let field = room.wide.around(now, layout, axis, [ix, iy], is_busy);
         let lost = self.kernels.zeta(row, field, plane.back, layer.bits);
         codes.keep(layer.bits, &room.codes[..row_len]);
         lost
     }
 
     /// What the layer of axis z adds to a row; its ψ and ζ one step on or back.
-    fn ends_of_row(&self, iy: usize, (now, is_busy): (&Level, bool), plane: &mut Plane, room: &mut Room) -> bool {
-        let (Some(psi), Some(zeta)) = (&mut plane.psi_z, &mut plane.zeta[2]) else { return false };
+    fn ends_of_row(
+        &self,
+        [ix, iy]: [usize; 2],
+        (now, is_busy): (&Level, bool),
+        plane: &mut Planes,
+        room: &mut Room,
+    ) -> bool {
+        if self.sizes.ends.is_empty() {
+            return false;
+        }
+        let (back, psi, zeta) = (plane.back, &mut plane.psi_z, &mut plane.zeta[2]);
         let (row_len, bytes, layer) = (self.sizes.row_len(2), self.sizes.code_bytes(2), &self.sizes.axes[2]);
         let (mut psi_codes, mut zeta_codes) = (psi.codes.row(iy, bytes), zeta.codes.row(iy, bytes));
         let (psi, zeta) = (&mut psi.values[iy * row_len..][..row_len], &mut zeta.values[iy * row_len..][..row_len]);
         let Room { codes, line, wide, extra, .. } = room;
-        let (codes, back) = (&mut codes[..row_len], plane.back);
-        let field = wide.around(now, &self.acoustic.layout, 2, [plane.ix, iy], is_busy);
+        let (codes, coded) = (&mut codes[..row_len], self.sizes.coded(2));
+        codes.fill(0);
+        let field = wide.around(now, &self.acoustic.layout, 2, [ix, iy], is_busy);
         let mut lost = false;
         let mut move_psi = |psi: &mut [f64], codes: &mut [i8]| {
-            psi_codes.recall(layer.bits, codes);
+            psi_codes.recall(layer.bits, &mut codes[coded.clone()]);
             for end in &self.sizes.ends {
                 let (part, decay) = (end.at..end.at + end.len(), end.coefficients.at(0..end.len()));
                 let (psi, codes) = (&mut psi[part.clone()], &mut codes[part]);
                 let row = PsiRow { first: &self.first, decay, psi, codes };
                 lost |= self.kernels.psi(row, from_point(field, end.begin), back, layer.bits);
             }
-            psi_codes.keep(layer.bits, codes);
+            psi_codes.keep(layer.bits, &codes[coded.clone()]);
         };
         if !back {
             move_psi(psi, codes);
         }
-        zeta_codes.recall(layer.bits, codes);
+        zeta_codes.recall(layer.bits, &mut codes[coded.clone()]);
         let mut lost_zeta = false;
         for end in &self.sizes.ends {
             let part = end.at..end.at + end.len();
@@ -329,7 +366,7 @@ impl Fixed<'_> {
             };
             lost_zeta |= self.kernels.zeta(row, from_point(field, end.begin), back, layer.bits);
         }
-        zeta_codes.keep(layer.bits, codes);
+        zeta_codes.keep(layer.bits, &codes[coded.clone()]);
         if back {
             move_psi(psi, codes);
         }
@@ -351,27 +388,31 @@ impl Fixed<'_> {
     /// The field of a row one step on or back, with sources and the mirror image; whether a value is too large.
     fn leapfrog(
         &self,
-        iy: usize,
+        [ix, iy]: [usize; 2],
         (now, busy): (&Level, Range<usize>),
-        plane: &mut Plane,
+        plane: &mut Planes,
         (sources, values): Injected,
         room: &mut Room,
     ) -> bool {
         let (layout, acoustic, n) = (&self.acoustic.layout, self.acoustic, self.acoustic.layout.row);
-        let at = layout.index([plane.ix, iy, 0]);
+        let at = layout.index([ix, iy, 0]);
         // The row in its plane, with what stands before it.
-        let first = at - layout.before() - plane.ix * layout.strides[0] - layout.front;
+        let first = at - layout.before() - ix * layout.strides[0] - layout.front;
         let (low, high) = (&mut plane.low[first..][..layout.front + n], &mut plane.high[first..][..layout.front + n]);
         let large = &mut plane.large[iy];
-        let (planes, rows) = (plane.ix..plane.ix + 1, iy..iy + 1);
+        let (planes, rows) = (ix..ix + 1, iy..iy + 1);
         let cells = sources.within(&planes, &rows);
         let strengths = cells.map(|cell| (sources.cells()[cell][2], sources.spread(cell, values)));
         let strengths: Vec<(usize, f32)> = strengths.collect();
         let was_large = *large != NOWHERE;
         let on_copy = !busy.is_empty() || was_large || !strengths.is_empty();
         let wants_record = on_copy || plane.record.is_some();
-        let Room { extra, record, wide, next, sum, .. } = room;
-        let around = [0, 1, 2].map(|axis| low_around(now, layout, axis, [plane.ix, iy]));
+        let Room { extra, record: spare, wide, next, sum, .. } = room;
+        // A row that is kept as it is is written where it is kept.
+        let whole = plane.record.as_mut().and_then(|kept| kept.whole(iy));
+        let is_whole = whole.is_some();
+        let record = whole.unwrap_or(spare);
+        let around = [0, 1, 2].map(|axis| low_around(now, layout, axis, [ix, iy]));
         fn kept_if(wanted: bool, record: &mut [f32]) -> &mut [f32] {
             if wanted { record } else { &mut [] }
         }
@@ -390,7 +431,7 @@ impl Fixed<'_> {
                 next[part].iter_mut().zip(sum).for_each(|(next, sum)| *next = i64::from(*sum) - *next);
             }
             if !busy.is_empty() {
-                (0..3).for_each(|axis| wide.gather(now, layout, axis, [plane.ix, iy], &busy));
+                layout.axes().iter().for_each(|&axis| wide.gather(now, layout, axis, [ix, iy], &busy));
                 let gathered = [0, 1, 2].map(|axis| wide.gathered(axis));
                 self.kernels.wide_step(
                     self.part_of_step(at, &busy, extra, &mut record[busy.clone()]),
@@ -431,8 +472,10 @@ impl Fixed<'_> {
                 part(*large != NOWHERE, &[-value[0]], &mut low[above.clone()], &mut high[above]);
             }
         }
-        if let Some(kept) = &mut plane.record {
-            kept.pack(iy, record);
+        if let Some(kept) = &mut plane.record
+            && !is_whole
+        {
+            kept.pack(iy, spare);
         }
         lost
     }
