@@ -104,7 +104,7 @@ macro_rules! table {
 /// The table for a run-time radius and dimension.
 macro_rules! choose {
     ($module:ident, $t:ty, $v:ty, $radius:expr, $dims:expr) => {
-        choose!(@ $module, $t, $v, $radius, $dims; 1:4 2:4 3:4 4:4 5:2 6:2 7:2 8:2)
+        choose!(@ $module, $t, $v, $radius, $dims; 1:4 2:4 3:4 4:4 5:2 6:2 7:1 8:1)
     };
     (@ $module:ident, $t:ty, $v:ty, $radius:expr, $dims:expr; $($r:literal: $planes:literal)*) => {
         match ($radius, $dims) {

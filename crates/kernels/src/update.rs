@@ -190,20 +190,38 @@ fn tiles<
         illumination: illumination.as_mut_ptr(),
     };
     let arrays = Arrays { field: pointers.now, m: pointers.m, next: pointers.next, record: pointers.record };
+    let planes_from = |x: usize| if x + P <= planes { P } else { 1 };
+    let first_of = |x: usize, y: usize| {
+        let of = |distances: [usize; 2]| x * distances[0] + y * distances[1];
+        pointers.at(of(strides), of(cells), of(recorded_at))
+    };
+    let piece = if rows == 1 { piece(R, AXES, n) } else { n };
+    if piece < n {
+        for z in (0..n).step_by(piece) {
+            let mut x = 0;
+            while x < planes {
+                let at = first_of(x, 0).at(z, z, z);
+                // SAFETY: by the assertions above, all arrays hold the rows of these planes; the field holds `R` neighbours on
+                // each side too; `V::LANES` divides `n` and `piece`. The functions of this module are compiled for, and put into
+                // a table of, a path with the instructions of `V`.
+                unsafe {
+                    let (many, points) = (planes_from(x) == P, piece.min(n - z));
+                    some_planes::<T, V, R, AXES, FMA, WHAT, P>(many, stencil, at, strides, cells, recorded_at, points);
+                }
+                x += planes_from(x);
+            }
+        }
+    }
     let mut x = 0;
     while x < planes {
-        let at_once = if x + P <= planes { P } else { 1 };
+        let at_once = planes_from(x);
         for y in 0..rows {
-            let of = |distances: [usize; 2]| x * distances[0] + y * distances[1];
-            let at = pointers.at(of(strides), of(cells), of(recorded_at));
-            // SAFETY: by the assertions above, all arrays hold row `y` of the planes `x..x + at_once`; the field holds `R`
-            // neighbours on each side too; `V::LANES` divides `n`; the ends were checked. The functions of this module are
-            // compiled for, and put into a table of, a path with the instructions of `V`.
+            let at = first_of(x, y);
+            // SAFETY: as above; the ends were checked.
             unsafe {
-                if at_once == P {
-                    planes_at_once::<T, V, R, AXES, FMA, WHAT, P>(stencil, at, strides, cells, recorded_at, n);
-                } else {
-                    planes_at_once::<T, V, R, AXES, FMA, WHAT, 1>(stencil, at, strides, cells, recorded_at, n);
+                if piece >= n {
+                    let many = at_once == P;
+                    some_planes::<T, V, R, AXES, FMA, WHAT, P>(many, stencil, at, strides, cells, recorded_at, n);
                 }
                 for u in 0..at_once {
                     let at = at.at(u * strides[0], u * cells[0], u * recorded_at[0]);
@@ -236,6 +254,12 @@ fn tiles<
         }
         x += at_once;
     }
+}
+
+/// Points of a row that are stepped in all planes before the next: with long stencils in 2-D, where a plane is one row, the rows of a
+/// stencil then stay in the first-level cache.
+const fn piece(radius: usize, axes: usize, n: usize) -> usize {
+    if axes == 1 && radius > 6 { 256 } else { n }
 }
 
 /// Where the same point stands in each array; those that a step does without are dangling.
@@ -271,6 +295,38 @@ impl<T> Pointers<T> {
 #[inline(always)]
 const fn shifts<T, V: Vector<T>>(radius: usize, axes: usize) -> bool {
     V::SHIFTS_FAR && axes == 2 && radius <= 4
+}
+
+/// [`planes_at_once`] of `P` planes, or of one if there are not so `many` left.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn some_planes<
+    T: Real,
+    V: Vector<T>,
+    const R: usize,
+    const AXES: usize,
+    const FMA: bool,
+    const WHAT: u8,
+    const P: usize,
+>(
+    many: bool,
+    stencil: &Stencil<T>,
+    at: Pointers<T>,
+    strides: [usize; 2],
+    cells: [usize; 2],
+    records: [usize; 2],
+    n: usize,
+) {
+    // SAFETY: the caller promises.
+    unsafe {
+        if many {
+            planes_at_once::<T, V, R, AXES, FMA, WHAT, P>(stencil, at, strides, cells, records, n);
+        } else {
+            planes_at_once::<T, V, R, AXES, FMA, WHAT, 1>(stencil, at, strides, cells, records, n);
+        }
+    }
 }
 
 /// The same row of `P` planes at once, `n` points of each; after the distances in fields those in gradients and records.
