@@ -138,19 +138,20 @@ pub(crate) unsafe fn adjoint_ends<T: Real, V: Vector<T>, const R: usize, const D
                 V::load(b.add(j)).times_plus::<FMA>(V::load(z), V::load(v.add(j))).flush().store(z);
             }
         }
+        // Neighbours are shifted out of whole vectors, since what has just been written is slow to read at another alignment.
         let d: [V; D] = splats(&stencil.first[2][1..]);
         for end in ends {
             let (a, b) = (end.a[BORDER..].as_ptr(), end.b.as_ptr());
             for j in (0..end.b.len()).step_by(V::LANES) {
                 let at = end.at + j;
                 let (v, z, p) = (row.field.add(end.begin + j), row.memory[1].add(at), row.memory[0].add(at));
-                let value = |k: isize| {
+                let value = Beside::of::<T, D>(|k| {
                     V::load(a.add(j).offset(k)).times_plus::<FMA>(V::load(z.offset(k)), V::load(v.offset(k)))
-                };
+                });
                 let mut moved = V::load(b.add(j)).times(V::load(p));
                 for k in 0..D {
                     let distance = k as isize + 1;
-                    moved = d[k].times_plus::<FMA>(value(-distance).minus(value(distance)), moved);
+                    moved = d[k].times_plus::<FMA>(value.at::<T>(-distance).minus(value.at::<T>(distance)), moved);
                 }
                 moved.flush().store(p);
             }
@@ -161,22 +162,51 @@ pub(crate) unsafe fn adjoint_ends<T: Real, V: Vector<T>, const R: usize, const D
             let a = end.a[BORDER..].as_ptr();
             for j in (0..end.b.len()).step_by(V::LANES) {
                 let (place, at) = (end.begin + j, end.at + j);
-                let weighted =
-                    |memory: *mut T, k: isize| V::load(a.add(j).offset(k)).times(V::load(memory.add(at).offset(k)));
-                let [p, z] = row.memory;
-                let mut extra = c0.times(weighted(z, 0));
+                let [p, z] = row.memory.map(|memory| memory.add(at));
+                let weighted_z = Beside::of::<T, R>(|k| V::load(a.add(j).offset(k)).times(V::load(z.offset(k))));
+                let weighted_p = Beside::of::<T, D>(|k| V::load(a.add(j).offset(k)).times(V::load(p.offset(k))));
+                let mut extra = c0.times(weighted_z.at::<T>(0));
                 for k in 0..R {
                     let distance = k as isize + 1;
-                    let bend = weighted(z, distance).plus(weighted(z, -distance));
+                    let bend = weighted_z.at::<T>(distance).plus(weighted_z.at::<T>(-distance));
                     extra = c[k].times_plus::<FMA>(bend, extra);
                 }
                 for k in 0..D {
                     let distance = k as isize + 1;
-                    let slope = weighted(p, -distance).minus(weighted(p, distance));
+                    let slope = weighted_p.at::<T>(-distance).minus(weighted_p.at::<T>(distance));
                     extra = d[k].times_plus::<FMA>(slope, extra);
                 }
                 add::<T, V, FMA, false>(extra, row.m.add(place), row.next.add(place), std::ptr::null_mut());
             }
         }
+    }
+}
+
+/// Vectors that [`Beside`] holds on each side: as far as a border of two lanes each.
+const SIDE: usize = HALF / 2;
+
+/// A vector of a row and those that stand beside it.
+#[derive(Clone, Copy)]
+struct Beside<V>([V; 2 * SIDE + 1]);
+
+impl<V: Copy> Beside<V> {
+    /// As many as neighbours up to `R` lanes apart need; `vector` gives the one that begins so many lanes further on.
+    #[inline(always)]
+    fn of<T, const R: usize>(vector: impl Fn(isize) -> V) -> Self
+    where
+        V: Vector<T>,
+    {
+        let reach = R.div_ceil(V::LANES) as isize;
+        Beside(std::array::from_fn(|i| vector((i as isize - SIDE as isize).clamp(-reach, reach) * V::LANES as isize)))
+    }
+    /// The vector `k` lanes further on than the middle one.
+    #[inline(always)]
+    fn at<T>(&self, k: isize) -> V
+    where
+        V: Vector<T>,
+    {
+        let lanes = V::LANES as isize;
+        let (whole, rest) = ((SIDE as isize + k.div_euclid(lanes)) as usize, k.rem_euclid(lanes) as usize);
+        if rest == 0 { self.0[whole] } else { self.0[whole].joined(self.0[whole + 1], rest) }
     }
 }

@@ -213,7 +213,7 @@ pub(crate) unsafe fn adjoint_side_rows<T: Real, V: Vector<T>, const R: usize, co
     others: Range<usize>,
 ) {
     let SideRows { axis, layer, lines, .. } = rows;
-    let (n, stride) = (lines.n, lines.strides[axis] as isize);
+    let (n, stride, next_row) = (lines.n, lines.strides[axis] as isize, rows.distances[1]);
     let a = |i: usize| layer.index(i).map_or(T::ZERO, |s| layer.a[s]);
     let (first, second) = (&stencil.first[axis], &stencil.second[axis]);
     // SAFETY: as in `side_rows`.
@@ -225,6 +225,8 @@ pub(crate) unsafe fn adjoint_side_rows<T: Real, V: Vector<T>, const R: usize, co
                 let v = rows.field(i, other, 0);
                 let (z, old) = (rows.memory(1, i, other).cast_mut(), rows.memory(2, i, other));
                 for j in (0..n).step_by(V::LANES) {
+                    prefetch(old.wrapping_add(j + next_row));
+                    prefetch(z.wrapping_add(j + next_row));
                     b.times_plus::<FMA>(V::load(old.add(j)), V::load(v.add(j))).flush().store(z.add(j));
                 }
             }
@@ -241,6 +243,7 @@ pub(crate) unsafe fn adjoint_side_rows<T: Real, V: Vector<T>, const R: usize, co
                 let upper: [*const T; D] = std::array::from_fn(|k| rows.memory(1, i + k + 1, other));
                 for j in (0..n).step_by(V::LANES) {
                     let (v, p) = (v.add(j), p.add(j));
+                    prefetch(p.wrapping_add(next_row));
                     let mut moved = b.times(V::load(p));
                     for k in 0..D {
                         let distance = (k as isize + 1) * stride;

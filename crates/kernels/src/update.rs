@@ -5,7 +5,7 @@
 use treewave_core::Real;
 
 use crate::ends::{EndRow, LayerEnd, adjoint_ends, layer_ends};
-use crate::lines::{LANES, Lines};
+use crate::lines::{HALF, LANES, Lines};
 use crate::side::{Arrays, SideLayer, SideRows, adjoint_side_rows, side_rows};
 use crate::stencil::Stencil;
 use crate::vector::{Vector, prefetch, prefetch_all, splats};
@@ -86,7 +86,8 @@ pub(crate) fn record_lines<
     );
 }
 
-/// The same without writing a record; `gradient += now record` and `illumination += record²`; the memory variables are `[P, Z]`.
+/// The same without writing a record; the memory variables are `[P, Z]`. `gradient += field record` and `illumination += record²`
+/// for each of at most two records: the last is that of `now`, one before it that of what `next` holds before the step.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "an array each")]
 pub(crate) fn image_lines<
@@ -105,7 +106,7 @@ pub(crate) fn image_lines<
     m: &[T],
     next: &mut [T],
     memory: [&mut [T]; 2],
-    record: &[T],
+    records: &[&[T]],
     gradient: &mut [T],
     illumination: &mut [T],
 ) {
@@ -118,7 +119,7 @@ pub(crate) fn image_lines<
         next,
         memory,
         &mut [],
-        record,
+        records,
         gradient,
         illumination,
     );
@@ -144,7 +145,7 @@ fn tiles<
     next: &mut [T],
     memory: [&mut [T]; 2],
     record: &mut [T],
-    recorded: &[T],
+    recorded: &[&[T]],
     gradient: &mut [T],
     illumination: &mut [T],
 ) {
@@ -166,7 +167,8 @@ fn tiles<
     assert!(WHAT != IMAGE || apart(cells), "rows are apart");
     now.in_field(m, n);
     now.in_field(next, n);
-    let radius = if WHAT == IMAGE { D } else { R };
+    // On the way back whole vectors beside the ends are read.
+    let radius = if WHAT == IMAGE { HALF } else { R };
     ends.iter().for_each(|end| end.check(&now, radius, [&memory[0][..], &memory[1][..]]));
     let memory = memory.map(<[T]>::as_mut_ptr);
     for axis in 0..2 {
@@ -176,7 +178,8 @@ fn tiles<
         now.in_record(record, n);
     }
     if WHAT == IMAGE {
-        now.in_record(recorded, n);
+        assert!(recorded.len() <= 2, "at most two records");
+        recorded.iter().for_each(|record| now.in_record(record, n));
         now.in_cells(gradient, n);
         now.in_cells(illumination, n);
     }
@@ -185,7 +188,8 @@ fn tiles<
         m: m.as_ptr(),
         next: next.as_mut_ptr(),
         record: record.as_mut_ptr(),
-        recorded: recorded.as_ptr(),
+        recorded: std::array::from_fn(|k| recorded.get(k).map_or(std::ptr::null(), |record| record.as_ptr())),
+        images: recorded.len(),
         gradient: gradient.as_mut_ptr(),
         illumination: illumination.as_mut_ptr(),
     };
@@ -269,7 +273,9 @@ struct Pointers<T> {
     m: *const T,
     next: *mut T,
     record: *mut T,
-    recorded: *const T,
+    recorded: [*const T; 2],
+    /// How many records there are.
+    images: usize,
     gradient: *mut T,
     illumination: *mut T,
 }
@@ -283,7 +289,8 @@ impl<T> Pointers<T> {
             m: self.m.wrapping_add(field),
             next: self.next.wrapping_add(field),
             record: self.record.wrapping_add(record),
-            recorded: self.recorded.wrapping_add(record),
+            recorded: self.recorded.map(|recorded| recorded.wrapping_add(record)),
+            images: self.images,
             gradient: self.gradient.wrapping_add(cell),
             illumination: self.illumination.wrapping_add(cell),
         }
@@ -294,7 +301,7 @@ impl<T> Pointers<T> {
 /// not registers enough.
 #[inline(always)]
 const fn shifts<T, V: Vector<T>>(radius: usize, axes: usize) -> bool {
-    V::SHIFTS_FAR && axes == 2 && radius <= 4
+    V::SHIFTS && axes == 2 && radius <= 4
 }
 
 /// [`planes_at_once`] of `P` planes, or of one if there are not so `many` left.
@@ -368,8 +375,8 @@ unsafe fn planes_at_once<
                     if WHAT == RECORD {
                         prefetch(at.record.wrapping_add(u * records + next_record));
                     }
-                    if WHAT == IMAGE {
-                        prefetch(at.recorded.wrapping_add(u * records + next_record));
+                    if WHAT == IMAGE && at.images > 0 {
+                        at.recorded.iter().for_each(|record| prefetch(record.wrapping_add(u * records + next_record)));
                         for stream in [at.gradient.cast_const(), at.illumination.cast_const()] {
                             prefetch(stream.wrapping_add(u * cells + next_cell));
                         }
@@ -412,12 +419,20 @@ unsafe fn planes_at_once<
                 if WHAT == RECORD {
                     w.flush().store(at.record);
                 }
-                if WHAT == IMAGE {
-                    let r = V::load(at.recorded);
-                    p.times_plus::<FMA>(r, V::load(at.gradient)).store(at.gradient);
-                    r.times_plus::<FMA>(r, V::load(at.illumination)).store(at.illumination);
+                let old = V::load(at.next);
+                if WHAT == IMAGE && at.images > 0 {
+                    let (mut gradient, mut illumination) = (V::load(at.gradient), V::load(at.illumination));
+                    if at.images == 2 {
+                        let r = V::load(at.recorded[0]);
+                        (gradient, illumination) =
+                            (old.times_plus::<FMA>(r, gradient), r.times_plus::<FMA>(r, illumination));
+                    }
+                    let r = V::load(at.recorded[at.images - 1]);
+                    (gradient, illumination) = (p.times_plus::<FMA>(r, gradient), r.times_plus::<FMA>(r, illumination));
+                    gradient.store(at.gradient);
+                    illumination.store(at.illumination);
                 }
-                let inertia = p.plus(p).minus(V::load(at.next));
+                let inertia = p.plus(p).minus(old);
                 V::load(at.m).times_plus::<FMA>(w, inertia).flush().store(at.next);
             }
         }

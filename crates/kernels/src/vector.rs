@@ -40,11 +40,16 @@ pub(crate) trait Vector<T>: Copy {
     fn times_plus<const FMA: bool>(self, a: Self, b: Self) -> Self;
     /// Lane by lane [`Real::flush`].
     fn flush(self) -> Self;
-    /// Whether [`shifted`](Self::shifted) reaches 4 lanes, and is faster than loads that cross cache lines.
-    const SHIFTS_FAR: bool = false;
-    /// The vector `k` lanes further on in three that stand side by side, `self` in the middle: `k` is −2, −1, 1 or 2, or up
-    /// to 4 with [`SHIFTS_FAR`](Self::SHIFTS_FAR).
-    fn shifted(self, before: Self, behind: Self, k: isize) -> Self;
+    /// Whether [`shifted`](Self::shifted) is faster than loads that cross cache lines.
+    const SHIFTS: bool = false;
+    /// The vector that begins `k` lanes into `self`, behind which another one stands; `0 < k < LANES`, and at most four lanes are
+    /// those of one of the two where there are more than eight.
+    fn joined(self, behind: Self, k: usize) -> Self;
+    /// The vector `k` lanes further on in three that stand side by side, `self` in the middle; `k` is not 0.
+    #[inline(always)]
+    fn shifted(self, before: Self, behind: Self, k: isize) -> Self {
+        if k < 0 { before.joined(self, (Self::LANES as isize + k) as usize) } else { self.joined(behind, k as usize) }
+    }
 }
 
 /// Vectors of the given scalars.
@@ -125,13 +130,8 @@ impl<T: Real, const N: usize> Vector<T> for Array<T, N> {
         Array(self.0.map(Real::flush))
     }
     #[inline(always)]
-    fn shifted(self, before: Self, behind: Self, k: isize) -> Self {
-        let n = N as isize;
-        Array(std::array::from_fn(|i| match i as isize + k {
-            i if i < 0 => before.0[(i + n) as usize],
-            i if i < n => self.0[i as usize],
-            i => behind.0[(i - n) as usize],
-        }))
+    fn joined(self, behind: Self, k: usize) -> Self {
+        Array(std::array::from_fn(|i| if i + k < N { self.0[i + k] } else { behind.0[i + k - N] }))
     }
 }
 
@@ -139,13 +139,13 @@ impl<T: Real, const N: usize> Vector<T> for Array<T, N> {
 #[cfg(target_arch = "x86_64")]
 macro_rules! native {
     ($name:ident, $half:ident, $t:ty, $n:literal, $raw:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
-     $fma:ident, $limit:expr, |$x:ident, $tiny:ident| $flush:expr, $far:literal, |$before:ident, $own:ident, $behind:ident| [$($k:literal => $shifted:expr),*]) => {
+     $fma:ident, $limit:expr, |$x:ident, $tiny:ident| $flush:expr, $shifts:literal, |$own:ident, $behind:ident| [$($k:literal => $joined:expr),*]) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $name($raw);
 
         impl Vector<$t> for $name {
             const LANES: usize = $n;
-            const SHIFTS_FAR: bool = $far;
+            const SHIFTS: bool = $shifts;
             type Half = $half;
             #[inline(always)]
             unsafe fn splat(x: $t) -> Self {
@@ -193,13 +193,13 @@ macro_rules! native {
                 }
             }
             #[inline(always)]
-            fn shifted(self, before: Self, behind: Self, k: isize) -> Self {
-                let ($before, $own, $behind) = (before.0, self.0, behind.0);
+            fn joined(self, behind: Self, k: usize) -> Self {
+                let ($own, $behind) = (self.0, behind.0);
                 // SAFETY: as above.
                 unsafe {
                     match k {
-                        $($k => $name($shifted),)*
-                        _ => unreachable!("no shift by {k}"),
+                        $($k => $name($joined),)*
+                        _ => unreachable!("no vector {k} lanes into two"),
                     }
                 }
             }
@@ -231,15 +231,15 @@ mod x86 {
         TINY_F32,
         |x, tiny| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(x), tiny), x),
         true,
-        |before, own, behind| [
-            -4 => _mm512_castsi512_ps(_mm512_alignr_epi32::<12>(_mm512_castps_si512(own), _mm512_castps_si512(before))),
-            -3 => _mm512_castsi512_ps(_mm512_alignr_epi32::<13>(_mm512_castps_si512(own), _mm512_castps_si512(before))),
-            -2 => _mm512_castsi512_ps(_mm512_alignr_epi32::<14>(_mm512_castps_si512(own), _mm512_castps_si512(before))),
-            -1 => _mm512_castsi512_ps(_mm512_alignr_epi32::<15>(_mm512_castps_si512(own), _mm512_castps_si512(before))),
+        |own, behind| [
             1 => _mm512_castsi512_ps(_mm512_alignr_epi32::<1>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
             2 => _mm512_castsi512_ps(_mm512_alignr_epi32::<2>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
             3 => _mm512_castsi512_ps(_mm512_alignr_epi32::<3>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
-            4 => _mm512_castsi512_ps(_mm512_alignr_epi32::<4>(_mm512_castps_si512(behind), _mm512_castps_si512(own)))
+            4 => _mm512_castsi512_ps(_mm512_alignr_epi32::<4>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
+            12 => _mm512_castsi512_ps(_mm512_alignr_epi32::<12>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
+            13 => _mm512_castsi512_ps(_mm512_alignr_epi32::<13>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
+            14 => _mm512_castsi512_ps(_mm512_alignr_epi32::<14>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
+            15 => _mm512_castsi512_ps(_mm512_alignr_epi32::<15>(_mm512_castps_si512(behind), _mm512_castps_si512(own)))
         ]
     );
     native!(
@@ -258,15 +258,14 @@ mod x86 {
         TINY_F64,
         |x, tiny| _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_NLT_UQ>(_mm512_abs_pd(x), tiny), x),
         true,
-        |before, own, behind| [
-            -4 => _mm512_castsi512_pd(_mm512_alignr_epi64::<4>(_mm512_castpd_si512(own), _mm512_castpd_si512(before))),
-            -3 => _mm512_castsi512_pd(_mm512_alignr_epi64::<5>(_mm512_castpd_si512(own), _mm512_castpd_si512(before))),
-            -2 => _mm512_castsi512_pd(_mm512_alignr_epi64::<6>(_mm512_castpd_si512(own), _mm512_castpd_si512(before))),
-            -1 => _mm512_castsi512_pd(_mm512_alignr_epi64::<7>(_mm512_castpd_si512(own), _mm512_castpd_si512(before))),
+        |own, behind| [
             1 => _mm512_castsi512_pd(_mm512_alignr_epi64::<1>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own))),
             2 => _mm512_castsi512_pd(_mm512_alignr_epi64::<2>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own))),
             3 => _mm512_castsi512_pd(_mm512_alignr_epi64::<3>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own))),
-            4 => _mm512_castsi512_pd(_mm512_alignr_epi64::<4>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own)))
+            4 => _mm512_castsi512_pd(_mm512_alignr_epi64::<4>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own))),
+            5 => _mm512_castsi512_pd(_mm512_alignr_epi64::<5>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own))),
+            6 => _mm512_castsi512_pd(_mm512_alignr_epi64::<6>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own))),
+            7 => _mm512_castsi512_pd(_mm512_alignr_epi64::<7>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own)))
         ]
     );
     native!(
@@ -285,15 +284,7 @@ mod x86 {
         TINY_F32,
         |x, tiny| _mm256_and_ps(x, _mm256_cmp_ps::<_CMP_NLT_UQ>(_mm256_andnot_ps(_mm256_set1_ps(-0.0), x), tiny)),
         false,
-        |before, own, behind| [
-            -2 => _mm256_permutevar8x32_ps(
-                _mm256_blend_ps::<192>(own, before),
-                _mm256_setr_epi32(6, 7, 0, 1, 2, 3, 4, 5)
-            ),
-            -1 => _mm256_permutevar8x32_ps(
-                _mm256_blend_ps::<128>(own, before),
-                _mm256_setr_epi32(7, 0, 1, 2, 3, 4, 5, 6)
-            ),
+        |own, behind| [
             1 => _mm256_permutevar8x32_ps(
                 _mm256_blend_ps::<1>(own, behind),
                 _mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 0)
@@ -301,6 +292,26 @@ mod x86 {
             2 => _mm256_permutevar8x32_ps(
                 _mm256_blend_ps::<3>(own, behind),
                 _mm256_setr_epi32(2, 3, 4, 5, 6, 7, 0, 1)
+            ),
+            3 => _mm256_permutevar8x32_ps(
+                _mm256_blend_ps::<7>(own, behind),
+                _mm256_setr_epi32(3, 4, 5, 6, 7, 0, 1, 2)
+            ),
+            4 => _mm256_permutevar8x32_ps(
+                _mm256_blend_ps::<15>(own, behind),
+                _mm256_setr_epi32(4, 5, 6, 7, 0, 1, 2, 3)
+            ),
+            5 => _mm256_permutevar8x32_ps(
+                _mm256_blend_ps::<31>(own, behind),
+                _mm256_setr_epi32(5, 6, 7, 0, 1, 2, 3, 4)
+            ),
+            6 => _mm256_permutevar8x32_ps(
+                _mm256_blend_ps::<63>(own, behind),
+                _mm256_setr_epi32(6, 7, 0, 1, 2, 3, 4, 5)
+            ),
+            7 => _mm256_permutevar8x32_ps(
+                _mm256_blend_ps::<127>(own, behind),
+                _mm256_setr_epi32(7, 0, 1, 2, 3, 4, 5, 6)
             )
         ]
     );
@@ -320,11 +331,10 @@ mod x86 {
         TINY_F64,
         |x, tiny| _mm256_and_pd(x, _mm256_cmp_pd::<_CMP_NLT_UQ>(_mm256_andnot_pd(_mm256_set1_pd(-0.0), x), tiny)),
         false,
-        |before, own, behind| [
-            -2 => _mm256_permute4x64_pd::<78>(_mm256_blend_pd::<12>(own, before)),
-            -1 => _mm256_permute4x64_pd::<147>(_mm256_blend_pd::<8>(own, before)),
+        |own, behind| [
             1 => _mm256_permute4x64_pd::<57>(_mm256_blend_pd::<1>(own, behind)),
-            2 => _mm256_permute4x64_pd::<78>(_mm256_blend_pd::<3>(own, behind))
+            2 => _mm256_permute4x64_pd::<78>(_mm256_blend_pd::<3>(own, behind)),
+            3 => _mm256_permute4x64_pd::<147>(_mm256_blend_pd::<7>(own, behind))
         ]
     );
 }

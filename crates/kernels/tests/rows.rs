@@ -110,7 +110,7 @@ fn check<T: Simd>(case: &Case, path: Path, tolerance: f64) -> Vec<T> {
         &m_scalars,
         &mut imaged,
         none,
-        &recorded_scalars,
+        &[&recorded_scalars],
         &mut gradient,
         &mut illumination,
     );
@@ -200,7 +200,18 @@ fn arrays_that_are_too_short_are_refused_on_every_path() {
                 let (mut image, none) = (vec![0.0; cells], [&mut [][..], &mut []]);
                 let mut other = image.clone();
                 let images = (&mut image, &mut other);
-                (kernels.image)(&stencil, &[], [None, None], whole, &m, &mut next, none, &recorded, images.0, images.1);
+                (kernels.image)(
+                    &stencil,
+                    &[],
+                    [None, None],
+                    whole,
+                    &m,
+                    &mut next,
+                    none,
+                    &[&recorded],
+                    images.0,
+                    images.1,
+                );
             };
             let cells = case.len(whole.cells);
             assert!(!refused(|| image(kept, cells)));

@@ -39,6 +39,12 @@ struct Shares<'a, 'b, T> {
     levels: usize,
 }
 
+/// How many records become a part of the image at a level of so many: those of two steps at once, since the field of the first one is
+/// still there in the second; a last one by itself.
+fn images(level: usize, levels: usize) -> usize {
+    if level % 2 == 1 { 2 } else { usize::from(level + 1 == levels) }
+}
+
 impl<T: Real + Send + Sync> Acoustic<T> {
     /// Some steps of the field without a source; `records` has one for each, or is empty.
     pub fn run_freely(&self, steps: usize, state: &mut State<T>, records: &mut [Record<T>]) {
@@ -155,23 +161,32 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             unsafe {
                 let (v, place) = (self.lines(field, planes, rows), (planes.start, rows.start));
                 let (m, next) = (self.m_from(place), self.field_mut(new, &v, place));
-                let mut room = None;
-                let record = &records[levels - 1 - level];
-                let (record, distances) = match record.whole() {
-                    Some(all) => (&all[layout.cell([place.0, place.1, 0])..], layout.cell_strides()),
-                    None => {
-                        let room = room.insert(scratch.tile());
-                        let of_tile = room.chunks_exact_mut(layout.row);
-                        self.rows_of(tile).zip(of_tile).for_each(|(row, to)| record.unpack(row, to));
-                        (&room[..], [rows.len() * layout.row, layout.row])
-                    }
-                };
-                let v = Lines { record: distances, ..v };
+                let records = &records[levels - 1 - level..][..images(*level, levels)];
+                let packed = records.iter().any(|record| record.whole().is_none());
+                let cells = planes.len() * rows.len() * layout.row;
+                let mut room = packed.then(|| scratch.tile());
+                let mut rooms = room.as_mut().map_or(&mut [][..], |room| &mut room[..]).chunks_exact_mut(cells);
+                let mut of_tile = [&[][..]; 2];
+                // The earlier of these steps back first.
+                for (of_tile, record) in of_tile.iter_mut().zip(records.iter().rev()) {
+                    *of_tile = match record.whole() {
+                        Some(all) => &all[layout.cell([place.0, place.1, 0])..],
+                        None => {
+                            let room = rooms.next().expect("room for two records");
+                            let unpacked = room.chunks_exact_mut(layout.row);
+                            self.rows_of(tile).zip(unpacked).for_each(|(row, to)| record.unpack(row, to));
+                            room
+                        }
+                    };
+                }
+                let of_tile = &of_tile[..records.len()];
+                let record = if packed { [rows.len() * layout.row, layout.row] } else { layout.cell_strides() };
+                let v = Lines { record, ..v };
                 let [gradient, illumination] =
                     [&gradient, &illumination].map(|all| Cells::of_grid(all, layout).rows_mut(&v, place));
                 let ends = [self.ends_mut(&p[2], &v, place), self.ends_mut(&z_z, &v, place)];
                 let sides = self.sides(tile, [0, 1].map(|axis| [&p[axis], z[axis], old_z[axis]]));
-                (kernels.image)(stencil, &self.ends, sides, v, m, next, ends, record, gradient, illumination);
+                (kernels.image)(stencil, &self.ends, sides, v, m, next, ends, of_tile, gradient, illumination);
                 self.exchange(tile, &shares, new, None);
             }
         });
@@ -181,10 +196,10 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         }
     }
 
-    /// Scratch with room for records that are packed, if there are such.
+    /// Scratch with room for two records of a tile that are packed, if there are such.
     fn room<'s>(&self, records: &[Record<T>], scratch: &'s mut Scratch<T>) -> &'s Scratch<T> {
         if records.iter().any(|record| record.whole().is_none()) {
-            scratch.reserve(self.tiling.most_rows() * self.layout.row);
+            scratch.reserve(2 * self.tiling.most_rows() * self.layout.row);
         }
         scratch
     }
