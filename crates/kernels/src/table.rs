@@ -81,6 +81,8 @@ pub struct RowKernels<T> {
     /// it: stencil, ends, sides, now, m, next, [P, Z] of axis z, records, gradient, illumination.
     pub image:
         fn(&Stencil<T>, &[LayerEnd<T>], Sides<T>, Lines<T>, &[T], &mut [T], [&mut [T]; 2], &[&[T]], &mut [T], &mut [T]),
+    /// `illumination += record²` where the adjoint field is zero: lines, record, illumination.
+    pub illuminate: fn(Lines<T>, &[T], &mut [T]),
 }
 
 /// Scalars that vector instructions exist for.
@@ -98,6 +100,7 @@ macro_rules! table {
             step: $module::step::<$t, $v, $r, D, $axes, $planes>,
             record: $module::record::<$t, $v, $r, D, $axes, $planes>,
             image: $module::image::<$t, $v, $r, D, $axes, $planes>,
+            illuminate: $module::illuminate::<$t, $v>,
         }
     }};
 }
@@ -125,6 +128,7 @@ macro_rules! compile {
             step[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], sides: Sides<T>, now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2]) = update::step_lines;
             record[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], sides: Sides<T>, now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2], record: &mut [T]) = update::record_lines;
             image[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], sides: Sides<T>, now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2], records: &[&[T]], gradient: &mut [T], illumination: &mut [T]) = update::image_lines;
+            illuminate[](lines: Lines<T>, record: &[T], illumination: &mut [T]) = update::illuminate_lines;
         }
     };
 }

@@ -125,6 +125,22 @@ pub(crate) fn image_lines<
     );
 }
 
+/// `illumination += record²`.
+#[inline(always)]
+pub(crate) fn illuminate_lines<T: Real, V: Vector<T>, const FMA: bool>(
+    lines: Lines<T>,
+    record: &[T],
+    illumination: &mut [T],
+) {
+    for (x, y) in (0..lines.counts[0]).flat_map(|x| (0..lines.counts[1]).map(move |y| (x, y))) {
+        let record = &record[x * lines.record[0] + y * lines.record[1]..][..lines.n];
+        let illumination = &mut illumination[x * lines.cells[0] + y * lines.cells[1]..][..lines.n];
+        for (sum, &r) in illumination.iter_mut().zip(record) {
+            *sum = if FMA { r.mul_add(r, *sum) } else { r * r + *sum };
+        }
+    }
+}
+
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "an array each")]
 fn tiles<

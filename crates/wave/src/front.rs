@@ -11,6 +11,7 @@ use treewave_core::Real;
 
 use crate::layout::Layout;
 use crate::points::Points;
+use crate::tiles::Tile;
 
 /// Some planes, and some rows of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,15 +41,21 @@ impl Extent {
         Extent { planes: grow(&self.planes, layout.n[0]), rows: grow(&self.rows, layout.n[1]) }
     }
 
-    /// Whether some of these rows of these planes belong to it.
-    pub fn meets(&self, planes: &Range<usize>, rows: &Range<usize>) -> bool {
-        let meet = |a: &Range<usize>, b: &Range<usize>| a.start < b.end && b.start < a.end;
-        meet(&self.planes, planes) && meet(&self.rows, rows)
+    /// The rows of a tile that stand before, in and behind it, and whether they belong to it.
+    pub fn cut(&self, tile: &Tile) -> impl Iterator<Item = (Tile, bool)> {
+        let Tile { level, planes, rows } = tile.clone();
+        let within = |row: usize| row.clamp(rows.start, rows.end);
+        let meet = self.planes.start < planes.end && planes.start < self.planes.end;
+        let (start, end) = if meet { (within(self.rows.start), within(self.rows.end)) } else { (rows.end, rows.end) };
+        let parts = [(rows.start..start, false), (start..end, true), (end..rows.end, false)];
+        let tile = move |(rows, inside)| (Tile { level, planes: planes.clone(), rows }, inside);
+        parts.into_iter().filter(|(rows, _)| !rows.is_empty()).map(tile)
     }
 
-    /// The least between `inner` and this that has all of a field that is not zero, where outside of this all is zero.
-    fn shrunk(self, inner: &Extent, is_silent: impl Fn(Range<usize>) -> bool, layout: &Layout) -> Self {
-        let Extent { mut planes, mut rows } = self;
+    /// What a wave has reached when it has spread by at most `distance`: with this, all of a field that is not zero. `is_silent`
+    /// tells whether a part of it is zero.
+    pub fn after(&self, distance: usize, is_silent: impl Fn(Range<usize>) -> bool, layout: &Layout) -> Self {
+        let (inner, Extent { mut planes, mut rows }) = (self, self.grown(distance, layout));
         let silent = |planes: Range<usize>, rows: Range<usize>| {
             planes.into_iter().all(|ix| {
                 let (first, last) = (layout.index([ix, rows.start, 0]), layout.index([ix, rows.end - 1, 0]));
@@ -103,6 +110,11 @@ impl Front {
         (steps + 1) * size_of::<Extent>()
     }
 
+    /// Whether steps are left out where no wave has arrived.
+    pub fn is_followed(&self) -> bool {
+        !self.reached.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// What has been reached up to a step.
     pub fn at(&self, step: usize, layout: &Layout) -> Extent {
         self.reached
@@ -127,8 +139,7 @@ impl Front {
         if reached.len() != step + 1 {
             return;
         }
-        let inner = &reached[step];
-        let extent = inner.grown(levels * reach, layout).shrunk(inner, is_silent, layout);
+        let extent = reached[step].after(levels * reach, is_silent, layout);
         reached.extend(std::iter::repeat_n(extent, levels));
     }
 }

@@ -9,7 +9,7 @@ use treewave_reversal::{Evolution, Pace, Snapshot};
 
 use crate::acoustic::{Acoustic, Exchange, WaveError};
 use crate::field::Field;
-use crate::front::{Front, all_zero};
+use crate::front::{Extent, Front};
 use crate::points::Points;
 use crate::record::{Record, RecordForm, Scratch};
 use crate::state::State;
@@ -49,6 +49,8 @@ pub struct Adjoint<T> {
     taken: Vec<T>,
     /// Power of two by which everything above must be multiplied.
     exponent: i32,
+    /// Where the field and the memories may not be zero, if that is known.
+    reached: Option<Extent>,
 }
 
 /// All of it but what a step back leaves of its own.
@@ -56,6 +58,7 @@ impl<T: Real + Pod + Send + Sync> Snapshot for Adjoint<T> {
     fn copy_from(&mut self, other: &Self) {
         let from = other.parts();
         self.parts_mut().into_iter().zip(from).for_each(|(to, from)| to.copy_from_slice(from));
+        self.reached.clone_from(&other.reached);
     }
     fn parts(&self) -> Vec<&[u8]> {
         let mut parts = self.state.parts();
@@ -66,6 +69,7 @@ impl<T: Real + Pod + Send + Sync> Snapshot for Adjoint<T> {
         parts
     }
     fn parts_mut(&mut self) -> Vec<&mut [u8]> {
+        self.reached = None;
         let mut parts = self.state.parts_mut();
         let fields = self.spare.iter_mut().chain([&mut self.gradient, &mut self.illumination]);
         parts.extend(fields.map(|field| bytemuck::cast_slice_mut::<T, u8>(field)));
@@ -181,6 +185,7 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
             residual: vec![T::ZERO; self.samples() * self.receivers.count()],
             taken: vec![T::ZERO; self.taken_len(&self.source)],
             exponent: 0,
+            reached: None,
         }
     }
     /// Makes an adjoint state of another shot on the same program fit this one.
@@ -277,7 +282,7 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
             let records = records.as_deref_mut().map_or(&mut [][..], |all| &mut all[n - steps.start..][..levels]);
             let reached = self.front.at(n, &self.acoustic.layout);
             self.acoustic.advance(levels, state, records, exchange, &reached, scratch);
-            let is_silent = |part| all_zero(&state.now[part], T::ZERO);
+            let is_silent = |part: Range<usize>| state.is_silent(part);
             self.front.learn(n, levels, self.acoustic.reach, is_silent, &self.acoustic.layout);
             if let Some(output) = output.as_deref_mut() {
                 (0..levels).for_each(|level| self.sample(n + level, level, output));
@@ -336,6 +341,7 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
             gathered.set_all(T::ZERO);
         }
         adjoint.wavelet.fill(T::ZERO);
+        adjoint.reached = self.front.is_followed().then(|| Extent::of(&self.receivers));
         if let Some(values) = self.residual(self.steps, &adjoint.residual) {
             self.acoustic.inject(&self.receivers, values, &mut adjoint.state.now);
         }
@@ -359,7 +365,8 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         adjoint: &mut Adjoint<T>,
         scratch: &mut Scratch<T>,
     ) {
-        let Adjoint { state, spare, gradient, illumination, wavelet, residual, taken, .. } = adjoint;
+        let Adjoint { state, spare, gradient, illumination, wavelet, residual, taken, reached, .. } = adjoint;
+        let layout = &self.acoustic.layout;
         let cells = self.source.cells().len();
         let mut end = steps.end;
         while end > steps.start {
@@ -372,7 +379,11 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
             };
             let records = &records[end - levels - steps.start..][..levels];
             let image = (&mut gradient[..], &mut illumination[..]);
-            self.acoustic.step_back(levels, (state, spare), records, image, exchange, scratch);
+            let extent = reached.clone().unwrap_or_else(|| Extent::all(layout));
+            self.acoustic.step_back(levels, (state, spare, &extent), records, image, exchange, scratch);
+            if let Some(reached) = reached {
+                *reached = extent.after(levels * self.acoustic.reach, |part| state.is_silent(part), layout);
+            }
             for level in 0..levels {
                 let taken = &taken[level * cells..][..cells];
                 self.source.gather(taken, &mut wavelet[end - 1 - level..][..1]);

@@ -1,10 +1,13 @@
 //! The state of an acoustic simulation.
 
+use std::ops::Range;
+
 use bytemuck::Pod;
 use treewave_core::Real;
 use treewave_reversal::Snapshot;
 
 use crate::field::Field;
+use crate::front::all_zero;
 use crate::layout::Layout;
 
 /// Two time levels of a field and the memory variables of the absorbing layer.
@@ -42,6 +45,10 @@ impl<T: Real + Send + Sync> State<T> {
     pub fn clear(&mut self) {
         let fields = [&mut self.now, &mut self.before];
         fields.into_iter().chain(&mut self.psi).chain(&mut self.zeta).for_each(|field| field.set_all(T::ZERO));
+    }
+    /// Whether a part of the field is zero, now and one step before.
+    pub(crate) fn is_silent(&self, part: Range<usize>) -> bool {
+        [&self.now, &self.before].into_iter().all(|field| all_zero(&field[part.clone()], T::ZERO))
     }
 }
 

@@ -82,15 +82,13 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         let mut records = records.iter_mut();
         let records: [Option<SharedRecord<T>>; MAX_LEVELS] =
             std::array::from_fn(|_| records.next().map(Record::shared));
-        let concerned: [Extent; MAX_LEVELS] =
-            std::array::from_fn(|level| reached.grown((level + 1) * self.reach, &self.layout));
-        self.tiling.visit(levels, &|tile| {
+        self.visit(levels, reached, &|tile, is_reached| {
             let Tile { level, planes, rows } = tile;
             let (field, new) = (&fields[level % 2], &fields[1 - level % 2]);
             let record = records[*level].as_ref();
             // SAFETY: see the module.
             unsafe {
-                if !concerned[*level].meets(planes, rows) {
+                if !is_reached {
                     if let Some(record) = record {
                         self.rows_of(tile).for_each(|row| record_row(record, row).clear());
                     }
@@ -133,11 +131,11 @@ impl<T: Real + Send + Sync> Acoustic<T> {
     /// Some steps back of the adjoint field `v = m λ`: `now` becomes `v[n+1−levels]`, `before` the one before that.
     ///
     /// `records` are those of the steps forward, level 0 last; `image.0 += v record` and `image.1 += record²`, per padded
-    /// cell. `spare` has room for the memory `Z` of the axes x and y.
+    /// cell. `spare` has room for the memory `Z` of the axes x and y. Outside of `reached` the state is zero.
     pub(crate) fn step_back(
         &self,
         levels: usize,
-        (state, spare): (&mut State<T>, &mut [Field<T>; 2]),
+        (state, spare, reached): (&mut State<T>, &mut [Field<T>; 2], &Extent),
         records: &[Record<T>],
         image: (&mut [T], &mut [T]),
         exchange: Exchange<T>,
@@ -153,14 +151,13 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         let z = [[z_x, spare_x], [z_y, spare_y]].map(|both| both.map(|x| Shared::new(x)));
         let z_z = Shared::new(z_z);
         let (gradient, illumination) = (Shared::new(image.0), Shared::new(image.1));
-        self.tiling.visit(levels, &|tile| {
+        self.visit(levels, reached, &|tile, is_reached| {
             let Tile { level, planes, rows } = tile;
             let (field, new) = (&fields[level % 2], &fields[1 - level % 2]);
             let (old_z, z) = ([&z[0][level % 2], &z[1][level % 2]], [&z[0][1 - level % 2], &z[1][1 - level % 2]]);
             // SAFETY: see the module.
             unsafe {
                 let (v, place) = (self.lines(field, planes, rows), (planes.start, rows.start));
-                let (m, next) = (self.m_from(place), self.field_mut(new, &v, place));
                 let records = &records[levels - 1 - level..][..images(*level, levels)];
                 let packed = records.iter().any(|record| record.whole().is_none());
                 let cells = planes.len() * rows.len() * layout.row;
@@ -184,9 +181,14 @@ impl<T: Real + Send + Sync> Acoustic<T> {
                 let v = Lines { record, ..v };
                 let [gradient, illumination] =
                     [&gradient, &illumination].map(|all| Cells::of_grid(all, layout).rows_mut(&v, place));
-                let ends = [self.ends_mut(&p[2], &v, place), self.ends_mut(&z_z, &v, place)];
-                let sides = self.sides(tile, [0, 1].map(|axis| [&p[axis], z[axis], old_z[axis]]));
-                (kernels.image)(stencil, &self.ends, sides, v, m, next, ends, of_tile, gradient, illumination);
+                if is_reached {
+                    let (m, next) = (self.m_from(place), self.field_mut(new, &v, place));
+                    let ends = [self.ends_mut(&p[2], &v, place), self.ends_mut(&z_z, &v, place)];
+                    let sides = self.sides(tile, [0, 1].map(|axis| [&p[axis], z[axis], old_z[axis]]));
+                    (kernels.image)(stencil, &self.ends, sides, v, m, next, ends, of_tile, gradient, illumination);
+                } else {
+                    of_tile.iter().for_each(|record| (kernels.illuminate)(v, record, illumination));
+                }
                 self.exchange(tile, &shares, new, None);
             }
         });
@@ -194,6 +196,16 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             std::mem::swap(&mut state.now, &mut state.before);
             spare.iter_mut().zip(&mut state.zeta).for_each(|(spare, z)| std::mem::swap(spare, z));
         }
+    }
+
+    /// Calls `body` for every tile of some levels, cut where what it may change ends if the state is zero outside of `reached` before
+    /// the first; and with it, whether it may change there.
+    fn visit(&self, levels: usize, reached: &Extent, body: &(impl Fn(&Tile, bool) + Sync)) {
+        let concerned: [Extent; MAX_LEVELS] =
+            std::array::from_fn(|level| reached.grown((level + 1) * self.reach, &self.layout));
+        self.tiling.visit(levels, &|tile| {
+            concerned[tile.level].cut(tile).for_each(|(part, is_reached)| body(&part, is_reached));
+        });
     }
 
     /// Scratch with room for two records of a tile that are packed, if there are such.
