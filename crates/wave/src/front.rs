@@ -13,17 +13,19 @@ use crate::layout::Layout;
 use crate::points::Points;
 use crate::tiles::Tile;
 
-/// Some planes, and some rows of each.
+/// Some planes, some rows of each, and how far down the rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub planes: Range<usize>,
     pub rows: Range<usize>,
+    /// Cells of a row, from its begin on.
+    pub depth: usize,
 }
 
 impl Extent {
     /// The whole grid.
     pub fn all(layout: &Layout) -> Self {
-        Extent { planes: 0..layout.n[0], rows: 0..layout.n[1] }
+        Extent { planes: 0..layout.n[0], rows: 0..layout.n[1], depth: layout.n[2] }
     }
 
     /// The least that has all points.
@@ -32,13 +34,14 @@ impl Extent {
             let cells = || points.cells().iter().map(|cell| cell[axis]);
             cells().min().unwrap_or(0)..cells().max().map_or(0, |last| last + 1)
         };
-        Extent { planes: along(0), rows: along(1) }
+        Extent { planes: along(0), rows: along(1), depth: along(2).end }
     }
 
     /// What is up to `distance` away.
     pub fn grown(&self, distance: usize, layout: &Layout) -> Self {
         let grow = |range: &Range<usize>, n: usize| range.start.saturating_sub(distance)..(range.end + distance).min(n);
-        Extent { planes: grow(&self.planes, layout.n[0]), rows: grow(&self.rows, layout.n[1]) }
+        let depth = (self.depth + distance).min(layout.n[2]);
+        Extent { planes: grow(&self.planes, layout.n[0]), rows: grow(&self.rows, layout.n[1]), depth }
     }
 
     /// The rows of a tile that stand before, in and behind it, and whether they belong to it.
@@ -52,10 +55,16 @@ impl Extent {
         parts.into_iter().filter(|(rows, _)| !rows.is_empty()).map(tile)
     }
 
-    /// What a wave has reached when it has spread by at most `distance`: with this, all of a field that is not zero. `is_silent`
-    /// tells whether a part of it is zero.
-    pub fn after(&self, distance: usize, is_silent: impl Fn(Range<usize>) -> bool, layout: &Layout) -> Self {
-        let (inner, Extent { mut planes, mut rows }) = (self, self.grown(distance, layout));
+    /// What a wave has reached when it has spread by at most `distance`, and down to `depth`: with this, all of a field that is not
+    /// zero. `is_silent` tells whether a part of it is zero.
+    pub fn after(
+        &self,
+        distance: usize,
+        depth: usize,
+        is_silent: impl Fn(Range<usize>) -> bool,
+        layout: &Layout,
+    ) -> Self {
+        let (inner, Extent { mut planes, mut rows, .. }) = (self, self.grown(distance, layout));
         let silent = |planes: Range<usize>, rows: Range<usize>| {
             planes.into_iter().all(|ix| {
                 let (first, last) = (layout.index([ix, rows.start, 0]), layout.index([ix, rows.end - 1, 0]));
@@ -74,7 +83,7 @@ impl Extent {
         while rows.end > inner.rows.end && silent(planes.clone(), rows.end - 1..rows.end) {
             rows.end -= 1;
         }
-        Extent { planes, rows }
+        Extent { planes, rows, depth }
     }
 }
 
@@ -125,13 +134,14 @@ impl Front {
             .unwrap_or_else(|| Extent::all(layout))
     }
 
-    /// Looks at the field after `levels` steps from `step`, each of which spread by at most `reach`: `is_silent` tells whether a
-    /// part of it is zero.
+    /// Looks at the field after `levels` steps from `step`, each of which spread by at most `reach`, all of them down to `depth`:
+    /// `is_silent` tells whether a part of it is zero.
     pub fn learn(
         &self,
         step: usize,
         levels: usize,
         reach: usize,
+        depth: usize,
         is_silent: impl Fn(Range<usize>) -> bool,
         layout: &Layout,
     ) {
@@ -139,7 +149,7 @@ impl Front {
         if reached.len() != step + 1 {
             return;
         }
-        let extent = reached[step].after(levels * reach, is_silent, layout);
+        let extent = reached[step].after(levels * reach, depth, is_silent, layout);
         reached.extend(std::iter::repeat_n(extent, levels));
     }
 }

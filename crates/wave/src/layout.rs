@@ -116,6 +116,13 @@ impl Layout {
     pub fn reach(&self) -> usize {
         self.radius.max(2 * radius_beside(self.radius))
     }
+    /// Points of a row that kernels work on where no more than its first `depth` cells change: whole vectors, and the ends that
+    /// begin there as a whole.
+    pub fn row_points(&self, depth: usize) -> usize {
+        let vectors = depth.next_multiple_of(LANES).min(self.row);
+        let cut = self.ends.iter().filter(|end| end.start < vectors).map(|end| end.end).max();
+        cut.map_or(vectors, |end| vectors.max(end.next_multiple_of(LANES).min(self.row)))
+    }
     /// The axes in use.
     pub fn axes(&self) -> &'static [usize] {
         if self.dims == 2 { &[0, 2] } else { &[0, 1, 2] }

@@ -281,9 +281,9 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
             };
             let records = records.as_deref_mut().map_or(&mut [][..], |all| &mut all[n - steps.start..][..levels]);
             let reached = self.front.at(n, &self.acoustic.layout);
-            self.acoustic.advance(levels, state, records, exchange, &reached, scratch);
+            let depth = self.acoustic.advance(levels, state, records, exchange, &reached, scratch);
             let is_silent = |part: Range<usize>| state.is_silent(part);
-            self.front.learn(n, levels, self.acoustic.reach, is_silent, &self.acoustic.layout);
+            self.front.learn(n, levels, self.acoustic.reach, depth, is_silent, &self.acoustic.layout);
             if let Some(output) = output.as_deref_mut() {
                 (0..levels).for_each(|level| self.sample(n + level, level, output));
             }
@@ -380,9 +380,9 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
             let records = &records[end - levels - steps.start..][..levels];
             let image = (&mut gradient[..], &mut illumination[..]);
             let extent = reached.clone().unwrap_or_else(|| Extent::all(layout));
-            self.acoustic.step_back(levels, (state, spare, &extent), records, image, exchange, scratch);
+            let depth = self.acoustic.step_back(levels, (state, spare, &extent), records, image, exchange, scratch);
             if let Some(reached) = reached {
-                *reached = extent.after(levels * self.acoustic.reach, |part| state.is_silent(part), layout);
+                *reached = extent.after(levels * self.acoustic.reach, depth, |part| state.is_silent(part), layout);
             }
             for level in 0..levels {
                 let taken = &taken[level * cells..][..cells];

@@ -84,6 +84,14 @@ pub struct Tile {
     pub rows: Range<usize>,
 }
 
+impl Tile {
+    /// Planes and rows.
+    pub fn places(&self) -> impl Iterator<Item = [usize; 2]> + use<> {
+        let rows = self.rows.clone();
+        self.planes.clone().flat_map(move |ix| rows.clone().map(move |iy| [ix, iy]))
+    }
+}
+
 /// The tiles of a grid.
 #[derive(Clone, Debug)]
 pub struct Tiling {

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use treewave_core::Real;
-use treewave_kernels::{Lines, Shared, SideLayer, Sides};
+use treewave_kernels::{LayerEnd, Lines, Shared, SideLayer, Sides};
 
 use super::Acoustic;
 use crate::layout::Layout;
@@ -39,6 +39,21 @@ impl<'a, 'b, T> Cells<'a, 'b, T> {
     /// Place of a padded cell.
     pub fn place(&self, [ix, iy, iz]: [usize; 3]) -> usize {
         (ix - self.first.0) * self.strides[0] + (iy - self.first.1) * self.strides[1] + iz
+    }
+
+    /// Sets to zero what stands behind the first `n` cells of the rows of a tile.
+    ///
+    /// # Safety
+    /// Nobody else uses these rows of the array.
+    pub unsafe fn clear_behind(&self, n: usize, tile: &Tile, layout: &Layout)
+    where
+        T: Real,
+    {
+        for [ix, iy] in tile.places() {
+            let row = self.place([ix, iy, 0]);
+            // SAFETY: the caller promises.
+            unsafe { self.array.write(row + n..row + layout.row) }.fill(T::ZERO);
+        }
     }
 
     /// The rows of a tile, to be written.
@@ -75,7 +90,7 @@ fn rows<T>(lines: &Lines<T>, first: usize, distances: [usize; 2], n: usize) -> R
 }
 
 impl<T: Real + Send + Sync> Acoustic<T> {
-    /// Some rows of some planes of a field, with all that a step reads around them.
+    /// The first `n` points of some rows of some planes of a field, with all that a step reads around them.
     ///
     /// # Safety
     /// While they are used, nobody writes to these planes, nor to those a reach before and behind.
@@ -84,6 +99,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         field: &'a Shared<T>,
         planes: &Range<usize>,
         rows: &Range<usize>,
+        n: usize,
     ) -> Lines<'a, T> {
         let layout = &self.layout;
         let [x, _] = layout.strides;
@@ -101,7 +117,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             record: layout.cell_strides(),
             memory: layout.memory_strides(2),
             side_memory: [0, 1].map(|axis| layout.memory_strides(axis)),
-            n: layout.row,
+            n,
         }
     }
 
@@ -127,6 +143,12 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         })
     }
 
+    /// The layer of axis z at those ends of a row that stand in its first `n` points.
+    pub(super) fn ends(&self, n: usize) -> &[LayerEnd<T>] {
+        let within = self.ends.iter().take_while(|end| end.begin < n).count();
+        &self.ends[..within]
+    }
+
     /// `m` from the first cell of a row on.
     pub(super) fn m_from(&self, (ix, iy): Place) -> &[T] {
         &self.m[self.layout.index([ix, iy, 0])..]
@@ -134,8 +156,8 @@ impl<T: Real + Send + Sync> Acoustic<T> {
 
     /// The numbers of the rows of a tile in the padded grid.
     pub(super) fn rows_of(&self, tile: &Tile) -> impl Iterator<Item = usize> + use<T> {
-        let (n, rows) = (self.layout.n[1], tile.rows.clone());
-        tile.planes.clone().flat_map(move |ix| rows.clone().map(move |iy| ix * n + iy))
+        let n = self.layout.n[1];
+        tile.places().map(move |[ix, iy]| ix * n + iy)
     }
 
     /// The rows of a tile in a field, to be written.

@@ -8,13 +8,15 @@
 //! belong to planes.
 #![allow(unsafe_code)]
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use treewave_core::Real;
 use treewave_kernels::{Lines, Shared};
 
 use super::Acoustic;
 use super::parts::{Cells, record_row};
 use crate::field::Field;
-use crate::front::Extent;
+use crate::front::{Extent, all_zero};
 use crate::points::Points;
 use crate::record::{Record, Scratch, SharedRecord};
 use crate::state::State;
@@ -45,6 +47,13 @@ fn images(level: usize, levels: usize) -> usize {
     if level % 2 == 1 { 2 } else { usize::from(level + 1 == levels) }
 }
 
+/// The least number of cells, not below `depth`, behind which rows are zero.
+fn deepest_of<'a, T: Real + 'a>(rows: impl Iterator<Item = &'a [T]>, depth: usize) -> usize {
+    rows.fold(depth, |depth, row| {
+        (depth..row.len()).find(|&depth| all_zero(&row[depth..], T::ZERO)).unwrap_or(row.len().max(depth))
+    })
+}
+
 impl<T: Real + Send + Sync> Acoustic<T> {
     /// Some steps of the field without a source; `records` has one for each, or is empty.
     pub fn run_freely(&self, steps: usize, state: &mut State<T>, records: &mut [Record<T>]) {
@@ -63,7 +72,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
     /// Some steps of the field: `now` becomes `p[n+levels]`, `before` the one before.
     ///
     /// With `records`, one per step, what `m` is multiplied with is written to them: `L p`, what the layer adds, and the
-    /// source, per padded cell. Outside of `reached` the state is zero.
+    /// source, per padded cell. Outside of `reached` the state is zero. How deep the field has come is returned.
     pub(crate) fn advance(
         &self,
         levels: usize,
@@ -72,7 +81,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         exchange: Exchange<T>,
         reached: &Extent,
         scratch: &mut Scratch<T>,
-    ) {
+    ) -> usize {
         let scratch = self.room(records, scratch);
         let (kernels, stencil) = (&self.kernels, &self.stencil);
         let shares = self.take_first(levels, &state.now, exchange);
@@ -82,13 +91,13 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         let mut records = records.iter_mut();
         let records: [Option<SharedRecord<T>>; MAX_LEVELS] =
             std::array::from_fn(|_| records.next().map(Record::shared));
-        self.visit(levels, reached, &|tile, is_reached| {
+        let depth = self.visit(levels, reached, &fields, &|tile, n| {
             let Tile { level, planes, rows } = tile;
             let (field, new) = (&fields[level % 2], &fields[1 - level % 2]);
             let record = records[*level].as_ref();
             // SAFETY: see the module.
             unsafe {
-                if !is_reached {
+                if n == 0 {
                     if let Some(record) = record {
                         self.rows_of(tile).for_each(|row| record_row(record, row).clear());
                     }
@@ -102,16 +111,17 @@ impl<T: Real + Send + Sync> Acoustic<T> {
                     Some(unpacked) => Some(Cells::of_tile(unpacked, tile, &self.layout)),
                     None => record.and_then(SharedRecord::whole).map(|all| Cells::of_grid(all, &self.layout)),
                 };
-                let (p, place) = (self.lines(field, planes, rows), (planes.start, rows.start));
+                let (p, place) = (self.lines(field, planes, rows, n), (planes.start, rows.start));
                 let (m, next) = (self.m_from(place), self.field_mut(new, &p, place));
                 let ends = [self.ends_mut(&psi[2], &p, place), self.ends_mut(&zeta[2], &p, place)];
                 let sides = self.sides(tile, [0, 1].map(|axis| [&psi[axis], &zeta[axis], &zeta[axis]]));
                 match &cells {
                     Some(cells) => {
                         let p = Lines { record: cells.strides, ..p };
-                        (kernels.record)(stencil, &self.ends, sides, p, m, next, ends, cells.rows_mut(&p, place));
+                        (kernels.record)(stencil, self.ends(n), sides, p, m, next, ends, cells.rows_mut(&p, place));
+                        cells.clear_behind(n, tile, &self.layout);
                     }
-                    None => (kernels.step)(stencil, &self.ends, sides, p, m, next, ends),
+                    None => (kernels.step)(stencil, self.ends(n), sides, p, m, next, ends),
                 }
                 self.exchange(tile, &shares, new, cells.as_ref());
                 if let (Some(packed), Some(unpacked)) = (packed, &unpacked) {
@@ -126,12 +136,14 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         if levels % 2 == 1 {
             std::mem::swap(&mut state.now, &mut state.before);
         }
+        depth
     }
 
     /// Some steps back of the adjoint field `v = m λ`: `now` becomes `v[n+1−levels]`, `before` the one before that.
     ///
     /// `records` are those of the steps forward, level 0 last; `image.0 += v record` and `image.1 += record²`, per padded
-    /// cell. `spare` has room for the memory `Z` of the axes x and y. Outside of `reached` the state is zero.
+    /// cell. `spare` has room for the memory `Z` of the axes x and y. Outside of `reached` the state is zero. How
+    /// deep the field has come is returned.
     pub(crate) fn step_back(
         &self,
         levels: usize,
@@ -140,7 +152,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         image: (&mut [T], &mut [T]),
         exchange: Exchange<T>,
         scratch: &mut Scratch<T>,
-    ) {
+    ) -> usize {
         let scratch = self.room(records, scratch);
         let (kernels, stencil, layout) = (&self.kernels, &self.stencil, &self.layout);
         let shares = self.take_first(levels, &state.now, exchange);
@@ -151,13 +163,13 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         let z = [[z_x, spare_x], [z_y, spare_y]].map(|both| both.map(|x| Shared::new(x)));
         let z_z = Shared::new(z_z);
         let (gradient, illumination) = (Shared::new(image.0), Shared::new(image.1));
-        self.visit(levels, reached, &|tile, is_reached| {
+        let depth = self.visit(levels, reached, &fields, &|tile, n| {
             let Tile { level, planes, rows } = tile;
             let (field, new) = (&fields[level % 2], &fields[1 - level % 2]);
             let (old_z, z) = ([&z[0][level % 2], &z[1][level % 2]], [&z[0][1 - level % 2], &z[1][1 - level % 2]]);
             // SAFETY: see the module.
             unsafe {
-                let (v, place) = (self.lines(field, planes, rows), (planes.start, rows.start));
+                let (v, place) = (self.lines(field, planes, rows, n), (planes.start, rows.start));
                 let records = &records[levels - 1 - level..][..images(*level, levels)];
                 let packed = records.iter().any(|record| record.whole().is_none());
                 let cells = planes.len() * rows.len() * layout.row;
@@ -179,15 +191,18 @@ impl<T: Real + Send + Sync> Acoustic<T> {
                 let of_tile = &of_tile[..records.len()];
                 let record = if packed { [rows.len() * layout.row, layout.row] } else { layout.cell_strides() };
                 let v = Lines { record, ..v };
+                let whole = Lines { n: layout.row, ..v };
                 let [gradient, illumination] =
-                    [&gradient, &illumination].map(|all| Cells::of_grid(all, layout).rows_mut(&v, place));
-                if is_reached {
+                    [&gradient, &illumination].map(|all| Cells::of_grid(all, layout).rows_mut(&whole, place));
+                if n > 0 {
                     let (m, next) = (self.m_from(place), self.field_mut(new, &v, place));
                     let ends = [self.ends_mut(&p[2], &v, place), self.ends_mut(&z_z, &v, place)];
                     let sides = self.sides(tile, [0, 1].map(|axis| [&p[axis], z[axis], old_z[axis]]));
-                    (kernels.image)(stencil, &self.ends, sides, v, m, next, ends, of_tile, gradient, illumination);
-                } else {
-                    of_tile.iter().for_each(|record| (kernels.illuminate)(v, record, illumination));
+                    (kernels.image)(stencil, self.ends(n), sides, v, m, next, ends, of_tile, gradient, illumination);
+                }
+                if n < layout.row {
+                    let rest = Lines { n: layout.row - n, ..v };
+                    of_tile.iter().for_each(|record| (kernels.illuminate)(rest, &record[n..], &mut illumination[n..]));
                 }
                 self.exchange(tile, &shares, new, None);
             }
@@ -196,16 +211,39 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             std::mem::swap(&mut state.now, &mut state.before);
             spare.iter_mut().zip(&mut state.zeta).for_each(|(spare, z)| std::mem::swap(spare, z));
         }
+        depth
     }
 
     /// Calls `body` for every tile of some levels, cut where what it may change ends if the state is zero outside of `reached` before
-    /// the first; and with it, whether it may change there.
-    fn visit(&self, levels: usize, reached: &Extent, body: &(impl Fn(&Tile, bool) + Sync)) {
+    /// the first; and with it, how many points of its rows that are. Returns how deep the fields have come.
+    fn visit(
+        &self,
+        levels: usize,
+        reached: &Extent,
+        fields: &[Shared<T>; 2],
+        body: &(impl Fn(&Tile, usize) + Sync),
+    ) -> usize {
+        let layout = &self.layout;
         let concerned: [Extent; MAX_LEVELS] =
-            std::array::from_fn(|level| reached.grown((level + 1) * self.reach, &self.layout));
+            std::array::from_fn(|level| reached.grown((level + 1) * self.reach, layout));
+        let deepest = AtomicUsize::new(reached.depth);
         self.tiling.visit(levels, &|tile| {
-            concerned[tile.level].cut(tile).for_each(|(part, is_reached)| body(&part, is_reached));
+            let concerned = &concerned[tile.level];
+            let n = layout.row_points(concerned.depth);
+            for (part, is_reached) in concerned.cut(tile) {
+                body(&part, if is_reached { n } else { 0 });
+                // Both fields that will be left.
+                if is_reached && part.level + 2 >= levels {
+                    // SAFETY: see the module.
+                    let row = |[ix, iy]: [usize; 2]| unsafe {
+                        fields[1 - part.level % 2]
+                            .read(layout.index([ix, iy, 0])..layout.index([ix, iy, concerned.depth]))
+                    };
+                    deepest.fetch_max(deepest_of(part.places().map(row), deepest.load(Relaxed)), Relaxed);
+                }
+            }
         });
+        deepest.into_inner()
     }
 
     /// Scratch with room for two records of a tile that are packed, if there are such.
@@ -260,7 +298,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             |ix: usize, iy: usize| layout.index([ix, iy, 0]) - layout.front..layout.index([ix, iy, 0]) + layout.n[2];
         if layout.free_surface {
             // Above a free surface, a stored row has the mirror image of the field, with opposite sign.
-            for (ix, iy) in planes.clone().flat_map(|ix| rows.clone().map(move |iy| (ix, iy))) {
+            for [ix, iy] in tile.places() {
                 // SAFETY: the caller promises.
                 let row = unsafe { field.write(stored(ix, iy)) };
                 (1..=layout.radius).for_each(|k| row[layout.front - k] = -row[layout.front + k]);
