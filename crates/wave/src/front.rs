@@ -55,6 +55,11 @@ impl Extent {
         parts.into_iter().filter(|(rows, _)| !rows.is_empty()).map(tile)
     }
 
+    /// Whether some of a tile belongs to it.
+    pub fn meets(&self, tile: &Tile) -> bool {
+        self.cut(tile).any(|(_, inside)| inside)
+    }
+
     /// What a wave has reached when it has spread by at most `distance`, and down to `depth`: with this, all of a field that is not
     /// zero. `is_silent` tells whether a part of it is zero.
     pub fn after(

@@ -379,8 +379,10 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
             };
             let records = &records[end - levels - steps.start..][..levels];
             let image = (&mut gradient[..], &mut illumination[..]);
+            let lit = self.acoustic.lit(&self.front.at(end - 1, layout));
             let extent = reached.clone().unwrap_or_else(|| Extent::all(layout));
-            let depth = self.acoustic.step_back(levels, (state, spare, &extent), records, image, exchange, scratch);
+            let depth =
+                self.acoustic.step_back(levels, (state, spare, &extent), (records, &lit), image, exchange, scratch);
             if let Some(reached) = reached {
                 *reached = extent.after(levels * self.acoustic.reach, depth, |part| state.is_silent(part), layout);
             }

@@ -41,18 +41,18 @@ impl<'a, 'b, T> Cells<'a, 'b, T> {
         (ix - self.first.0) * self.strides[0] + (iy - self.first.1) * self.strides[1] + iz
     }
 
-    /// Sets to zero what stands behind the first `n` cells of the rows of a tile.
+    /// Sets some cells of the rows of a tile to zero.
     ///
     /// # Safety
     /// Nobody else uses these rows of the array.
-    pub unsafe fn clear_behind(&self, n: usize, tile: &Tile, layout: &Layout)
+    pub unsafe fn clear(&self, cells: Range<usize>, tile: &Tile)
     where
         T: Real,
     {
-        for [ix, iy] in tile.places() {
+        for [ix, iy] in tile.places().filter(|_| !cells.is_empty()) {
             let row = self.place([ix, iy, 0]);
             // SAFETY: the caller promises.
-            unsafe { self.array.write(row + n..row + layout.row) }.fill(T::ZERO);
+            unsafe { self.array.write(row + cells.start..row + cells.end) }.fill(T::ZERO);
         }
     }
 

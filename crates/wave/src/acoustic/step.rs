@@ -72,7 +72,8 @@ impl<T: Real + Send + Sync> Acoustic<T> {
     /// Some steps of the field: `now` becomes `p[n+levels]`, `before` the one before.
     ///
     /// With `records`, one per step, what `m` is multiplied with is written to them: `L p`, what the layer adds, and the
-    /// source, per padded cell. Outside of `reached` the state is zero. How deep the field has come is returned.
+    /// source, per padded cell, as far as [`Self::lit`] may reach; what is farther away is left as it is. Outside of `reached` the
+    /// state is zero. How deep the field has come is returned.
     pub(crate) fn advance(
         &self,
         levels: usize,
@@ -91,6 +92,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         let mut records = records.iter_mut();
         let records: [Option<SharedRecord<T>>; MAX_LEVELS] =
             std::array::from_fn(|_| records.next().map(Record::shared));
+        let lit = self.lit_later(reached);
         let depth = self.visit(levels, reached, &fields, &|tile, n| {
             let Tile { level, planes, rows } = tile;
             let (field, new) = (&fields[level % 2], &fields[1 - level % 2]);
@@ -98,7 +100,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             // SAFETY: see the module.
             unsafe {
                 if n == 0 {
-                    if let Some(record) = record {
+                    if let Some(record) = record.filter(|_| lit.meets(tile)) {
                         self.rows_of(tile).for_each(|row| record_row(record, row).clear());
                     }
                     // No source is there.
@@ -119,7 +121,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
                     Some(cells) => {
                         let p = Lines { record: cells.strides, ..p };
                         (kernels.record)(stencil, self.ends(n), sides, p, m, next, ends, cells.rows_mut(&p, place));
-                        cells.clear_behind(n, tile, &self.layout);
+                        cells.clear(n..self.layout.row_points(lit.depth), tile);
                     }
                     None => (kernels.step)(stencil, self.ends(n), sides, p, m, next, ends),
                 }
@@ -141,14 +143,14 @@ impl<T: Real + Send + Sync> Acoustic<T> {
 
     /// Some steps back of the adjoint field `v = m λ`: `now` becomes `v[n+1−levels]`, `before` the one before that.
     ///
-    /// `records` are those of the steps forward, level 0 last; `image.0 += v record` and `image.1 += record²`, per padded
-    /// cell. `spare` has room for the memory `Z` of the axes x and y. Outside of `reached` the state is zero. How
+    /// `records` are those of the steps forward, level 0 last, and zero outside of an extent; `image.0 += v record` and
+    /// `image.1 += record²`, per padded cell. `spare` has room for the memory `Z` of the axes x and y. Outside of `reached` the state is zero. How
     /// deep the field has come is returned.
     pub(crate) fn step_back(
         &self,
         levels: usize,
         (state, spare, reached): (&mut State<T>, &mut [Field<T>; 2], &Extent),
-        records: &[Record<T>],
+        (records, lit): (&[Record<T>], &Extent),
         image: (&mut [T], &mut [T]),
         exchange: Exchange<T>,
         scratch: &mut Scratch<T>,
@@ -170,7 +172,8 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             // SAFETY: see the module.
             unsafe {
                 let (v, place) = (self.lines(field, planes, rows, n), (planes.start, rows.start));
-                let records = &records[levels - 1 - level..][..images(*level, levels)];
+                let images = if lit.meets(tile) { images(*level, levels) } else { 0 };
+                let records = &records[levels - 1 - level..][..images];
                 let packed = records.iter().any(|record| record.whole().is_none());
                 let cells = planes.len() * rows.len() * layout.row;
                 let mut room = packed.then(|| scratch.tile());
@@ -200,8 +203,9 @@ impl<T: Real + Send + Sync> Acoustic<T> {
                     let sides = self.sides(tile, [0, 1].map(|axis| [&p[axis], z[axis], old_z[axis]]));
                     (kernels.image)(stencil, self.ends(n), sides, v, m, next, ends, of_tile, gradient, illumination);
                 }
-                if n < layout.row {
-                    let rest = Lines { n: layout.row - n, ..v };
+                let end = layout.row_points(lit.depth);
+                if n < end {
+                    let rest = Lines { n: end - n, ..v };
                     of_tile.iter().for_each(|record| (kernels.illuminate)(rest, &record[n..], &mut illumination[n..]));
                 }
                 self.exchange(tile, &shares, new, None);
@@ -212,6 +216,18 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             spare.iter_mut().zip(&mut state.zeta).for_each(|(spare, z)| std::mem::swap(spare, z));
         }
         depth
+    }
+
+    /// Outside of what a wave has reached at a step, where the records of a group that ends with this step are zero, whatever
+    /// the groups were in which they were made.
+    pub(crate) fn lit(&self, reached: &Extent) -> Extent {
+        reached.grown(self.tiling.levels() * self.reach, &self.layout)
+    }
+
+    /// As far as [`Self::lit`] may reach for a record of a group that begins where the wave has come so far: the group on the
+    /// way back ends less than two groups later.
+    fn lit_later(&self, reached: &Extent) -> Extent {
+        reached.grown(3 * self.tiling.levels() * self.reach, &self.layout)
     }
 
     /// Calls `body` for every tile of some levels, cut where what it may change ends if the state is zero outside of `reached` before
