@@ -93,28 +93,28 @@ fn check<T: Simd>(case: &Case, path: Path, tolerance: f64) -> Vec<T> {
     let (m_scalars, before_scalars) = (scalars::<T>(&m), scalars::<T>(&before));
     let records = case.len(now.record);
     let images: Vec<T> = scalars(&noise(case.len(now.cells), 4));
-    let recorded = noise(records, 5);
     let (mut next, mut record) = (before_scalars.clone(), vec![T::ZERO; records]);
     (kernels.record)(&stencil, &[], [None, None], now, &m_scalars, &mut next, [&mut [], &mut []], &mut record);
     let mut plain = before_scalars.clone();
     (kernels.step)(&stencil, &[], [None, None], now, &m_scalars, &mut plain, [&mut [], &mut []]);
     assert_eq!(plain, next, "a record changes no bit of the step");
-    let (mut imaged, mut gradient, mut illumination) = (before_scalars.clone(), images.clone(), images.clone());
-    let recorded_scalars = scalars::<T>(&recorded);
-    let none: [&mut [T]; 2] = [&mut [], &mut []];
-    (kernels.image)(
-        &stencil,
-        &[],
-        [None, None],
-        now,
-        &m_scalars,
-        &mut imaged,
-        none,
-        &[&recorded_scalars],
-        &mut gradient,
-        &mut illumination,
-    );
-    assert_eq!(imaged, next, "an image changes no bit of the step");
+    // Without a record, with that of this step, and with that of the step before it as well.
+    let recorded = [5, 6].map(|seed| noise(records, seed));
+    let recorded_scalars = recorded.each_ref().map(|record| scalars::<T>(record));
+    let [older, newer] = recorded_scalars.each_ref().map(|record| &record[..]);
+    let image = |records: &[&[T]]| {
+        let (mut imaged, mut gradient, mut illumination) = (before_scalars.clone(), images.clone(), images.clone());
+        let (step, none): (_, [&mut [T]; 2]) = (kernels.image, [&mut [], &mut []]);
+        let of = (&mut gradient, &mut illumination);
+        step(&stencil, &[], [None, None], now, &m_scalars, &mut imaged, none, records, of.0, of.1);
+        assert_eq!(imaged, next, "an image changes no bit of the step");
+        (gradient, illumination)
+    };
+    assert_eq!(image(&[]), (images.clone(), images.clone()), "no record, no image");
+    let (of_one, of_two) = (image(&[newer]), image(&[older, newer]));
+    let mut lit = images.clone();
+    [older, newer].into_iter().for_each(|record| (kernels.illuminate)(now, record, &mut lit));
+    assert_eq!(lit, of_two.1, "illumination is that of an image");
 
     let mut touched = vec![false; len];
     let places = case.rows(case.strides).flat_map(|row| row..row + case.n);
@@ -128,12 +128,15 @@ fn check<T: Simd>(case: &Case, path: Path, tolerance: f64) -> Vec<T> {
         };
         close(next[place], 2.0 * p - before[place] + m[place] * w, "step");
         close(record[kept], w, "record");
-        close(gradient[cell], images[cell].value() + p * recorded[kept], "gradient");
-        close(illumination[cell], images[cell].value() + recorded[kept].powi(2), "illumination");
+        let (image, [older, newer]) = (images[cell].value(), recorded.each_ref().map(|record| record[kept]));
+        close(of_one.0[cell], image + p * newer, "gradient");
+        close(of_one.1[cell], image + newer.powi(2), "illumination");
+        close(of_two.0[cell], image + before[place] * older + p * newer, "gradient of two");
+        close(of_two.1[cell], image + older.powi(2) + newer.powi(2), "illumination of two");
     }
     let between = (0..len).filter(|&place| !touched[place]);
     between.for_each(|place| assert!(next[place] == before_scalars[place], "what stands between rows is not touched"));
-    [next, record, gradient, illumination].concat()
+    [next, record, of_one.0, of_one.1, of_two.0, of_two.1].concat()
 }
 
 #[test]
