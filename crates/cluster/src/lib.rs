@@ -8,7 +8,7 @@
 //! |---|---|
 //! | who computes which shot | [`Cluster::for_each_shot`]: handed out on demand, the dearest first |
 //! | how gradients are added | [`Cluster::sum`]: as integers, whose order does not matter |
-//! | how an error ends a job | [`agree`](trait.Cluster.html#method.agree) where all ranks arrive, [`fail`] where one stands alone, [`finish`] at the end of `main` |
+//! | how an error ends a job | [`agree`](trait.Cluster.html#method.agree) where all ranks arrive, [`fail()`] where one stands alone, [`finish`] at the end of `main` |
 //! | how many threads a rank has | [`threads_per_rank`] |
 //! | how long a gradient takes on another machine | [`simulation`] |
 #![deny(unsafe_code)]

@@ -58,7 +58,7 @@ impl<E> Around<'_, E> {
     }
 }
 
-/// The same of low bits, or of whole values where there is a large one, with [`MAX_RADIUS`](crate::MAX_RADIUS) neighbours on
+/// The same of low bits, or of whole values where there is a large one, with [`MAX_RADIUS`] neighbours on
 /// each side for any radius.
 #[derive(Clone, Copy)]
 pub enum Values<'a> {

@@ -76,11 +76,22 @@ pub struct RowKernels<T> {
     pub step: fn(&Stencil<T>, &[LayerEnd<T>], Sides<T>, Lines<T>, &[T], &mut [T], [&mut [T]; 2]),
     /// The same, and `record` is what `m` is multiplied with: …, record.
     pub record: fn(&Stencil<T>, &[LayerEnd<T>], Sides<T>, Lines<T>, &[T], &mut [T], [&mut [T]; 2], &mut [T]),
-    /// The same step for the adjoint field, with the transpose of the layer; for each of at most two records `gradient += field
-    /// record` and `illumination += record²`, where the field is `now` for the last record and what `next` still holds for one before
-    /// it: stencil, ends, sides, now, m, next, [P, Z] of axis z, records, gradient, illumination.
-    pub image:
-        fn(&Stencil<T>, &[LayerEnd<T>], Sides<T>, Lines<T>, &[T], &mut [T], [&mut [T]; 2], &[&[T]], &mut [T], &mut [T]),
+    /// The same step for the adjoint field, with the transpose of the layer; for each of at most two records, in so many of the first
+    /// points of each row, rounded up to whole vectors, `gradient += field record` and `illumination += record²`, where the field is
+    /// `now` for the last record and what `next` still holds for one before it: stencil, ends, sides, now, m, next, [P, Z] of axis z,
+    /// (records, points), gradient, illumination.
+    pub image: fn(
+        &Stencil<T>,
+        &[LayerEnd<T>],
+        Sides<T>,
+        Lines<T>,
+        &[T],
+        &mut [T],
+        [&mut [T]; 2],
+        (&[&[T]], usize),
+        &mut [T],
+        &mut [T],
+    ),
     /// `illumination += record²` where the adjoint field is zero: lines, record, illumination.
     pub illuminate: fn(Lines<T>, &[T], &mut [T]),
 }
@@ -127,7 +138,7 @@ macro_rules! compile {
         $rule! { ($($argument),*)
             step[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], sides: Sides<T>, now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2]) = update::step_lines;
             record[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], sides: Sides<T>, now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2], record: &mut [T]) = update::record_lines;
-            image[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], sides: Sides<T>, now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2], records: &[&[T]], gradient: &mut [T], illumination: &mut [T]) = update::image_lines;
+            image[R, D, AXES, P](s: &Stencil<T>, ends: &[LayerEnd<T>], sides: Sides<T>, now: Lines<T>, m: &[T], next: &mut [T], memory: [&mut [T]; 2], records: (&[&[T]], usize), gradient: &mut [T], illumination: &mut [T]) = update::image_lines;
             illuminate[](lines: Lines<T>, record: &[T], illumination: &mut [T]) = update::illuminate_lines;
         }
     };

@@ -44,7 +44,7 @@ pub(crate) fn step_lines<
         next,
         memory,
         &mut [],
-        &[],
+        (&[], 0),
         &mut [],
         &mut [],
     );
@@ -80,14 +80,15 @@ pub(crate) fn record_lines<
         next,
         memory,
         record,
-        &[],
+        (&[], 0),
         &mut [],
         &mut [],
     );
 }
 
 /// The same without writing a record; the memory variables are `[P, Z]`. `gradient += field record` and `illumination += record²`
-/// for each of at most two records: the last is that of `now`, one before it that of what `next` holds before the step.
+/// for each of at most two records, in the first points of each row, so many of them: the last is that of `now`, one before it that of
+/// what `next` holds before the step.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "an array each")]
 pub(crate) fn image_lines<
@@ -106,7 +107,7 @@ pub(crate) fn image_lines<
     m: &[T],
     next: &mut [T],
     memory: [&mut [T]; 2],
-    records: &[&[T]],
+    records: (&[&[T]], usize),
     gradient: &mut [T],
     illumination: &mut [T],
 ) {
@@ -161,7 +162,7 @@ fn tiles<
     next: &mut [T],
     memory: [&mut [T]; 2],
     record: &mut [T],
-    recorded: &[&[T]],
+    (recorded, imaged): (&[&[T]], usize),
     gradient: &mut [T],
     illumination: &mut [T],
 ) {
@@ -205,7 +206,7 @@ fn tiles<
         next: next.as_mut_ptr(),
         record: record.as_mut_ptr(),
         recorded: std::array::from_fn(|k| recorded.get(k).map_or(std::ptr::null(), |record| record.as_ptr())),
-        images: recorded.len(),
+        images: if imaged > 0 { recorded.len() } else { 0 },
         gradient: gradient.as_mut_ptr(),
         illumination: illumination.as_mut_ptr(),
     };
@@ -226,7 +227,16 @@ fn tiles<
                 // a table of, a path with the instructions of `V`.
                 unsafe {
                     let (many, points) = (planes_from(x) == P, piece.min(n - z));
-                    some_planes::<T, V, R, AXES, FMA, WHAT, P>(many, stencil, at, strides, cells, recorded_at, points);
+                    let imaged = imaged.saturating_sub(z);
+                    some_planes::<T, V, R, AXES, FMA, WHAT, P>(
+                        many,
+                        stencil,
+                        at,
+                        strides,
+                        cells,
+                        recorded_at,
+                        [points, imaged],
+                    );
                 }
                 x += planes_from(x);
             }
@@ -241,7 +251,15 @@ fn tiles<
             unsafe {
                 if piece >= n {
                     let many = at_once == P;
-                    some_planes::<T, V, R, AXES, FMA, WHAT, P>(many, stencil, at, strides, cells, recorded_at, n);
+                    some_planes::<T, V, R, AXES, FMA, WHAT, P>(
+                        many,
+                        stencil,
+                        at,
+                        strides,
+                        cells,
+                        recorded_at,
+                        [n, imaged],
+                    );
                 }
                 for u in 0..at_once {
                     let at = at.at(u * strides[0], u * cells[0], u * recorded_at[0]);
@@ -340,19 +358,20 @@ unsafe fn some_planes<
     strides: [usize; 2],
     cells: [usize; 2],
     records: [usize; 2],
-    n: usize,
+    points: [usize; 2],
 ) {
     // SAFETY: the caller promises.
     unsafe {
         if many {
-            planes_at_once::<T, V, R, AXES, FMA, WHAT, P>(stencil, at, strides, cells, records, n);
+            planes_at_once::<T, V, R, AXES, FMA, WHAT, P>(stencil, at, strides, cells, records, points);
         } else {
-            planes_at_once::<T, V, R, AXES, FMA, WHAT, 1>(stencil, at, strides, cells, records, n);
+            planes_at_once::<T, V, R, AXES, FMA, WHAT, 1>(stencil, at, strides, cells, records, points);
         }
     }
 }
 
-/// The same row of `P` planes at once, `n` points of each; after the distances in fields those in gradients and records.
+/// The same row of `P` planes at once, `n` points of each, the first of them `imaged`; after the distances in fields those in gradients
+/// and records.
 ///
 /// # Safety
 /// The processor has the instructions of `V`; `n` is a multiple of `V::LANES`; the arrays that the step needs hold these
@@ -372,7 +391,7 @@ unsafe fn planes_at_once<
     [x, y]: [usize; 2],
     [cells, next_cell]: [usize; 2],
     [records, next_record]: [usize; 2],
-    n: usize,
+    [n, imaged]: [usize; 2],
 ) {
     // SAFETY: every pointer is that of a point or of a neighbour that the caller promises, `V::LANES` of which follow.
     unsafe {
@@ -391,7 +410,7 @@ unsafe fn planes_at_once<
                     if WHAT == RECORD {
                         prefetch(at.record.wrapping_add(u * records + next_record));
                     }
-                    if WHAT == IMAGE && at.images > 0 {
+                    if WHAT == IMAGE && at.images > 0 && i < imaged {
                         at.recorded.iter().for_each(|record| prefetch(record.wrapping_add(u * records + next_record)));
                         for stream in [at.gradient.cast_const(), at.illumination.cast_const()] {
                             prefetch(stream.wrapping_add(u * cells + next_cell));
@@ -436,7 +455,7 @@ unsafe fn planes_at_once<
                     w.flush().store(at.record);
                 }
                 let old = V::load(at.next);
-                if WHAT == IMAGE && at.images > 0 {
+                if WHAT == IMAGE && at.images > 0 && i < imaged {
                     let (mut gradient, mut illumination) = (V::load(at.gradient), V::load(at.illumination));
                     if at.images == 2 {
                         let r = V::load(at.recorded[0]);

@@ -102,16 +102,19 @@ fn check<T: Simd>(case: &Case, path: Path, tolerance: f64) -> Vec<T> {
     let recorded = [5, 6].map(|seed| noise(records, seed));
     let recorded_scalars = recorded.each_ref().map(|record| scalars::<T>(record));
     let [older, newer] = recorded_scalars.each_ref().map(|record| &record[..]);
-    let image = |records: &[&[T]]| {
+    let image = |records: &[&[T]], points: usize| {
         let (mut imaged, mut gradient, mut illumination) = (before_scalars.clone(), images.clone(), images.clone());
         let (step, none): (_, [&mut [T]; 2]) = (kernels.image, [&mut [], &mut []]);
         let of = (&mut gradient, &mut illumination);
-        step(&stencil, &[], [None, None], now, &m_scalars, &mut imaged, none, records, of.0, of.1);
+        step(&stencil, &[], [None, None], now, &m_scalars, &mut imaged, none, (records, points), of.0, of.1);
         assert_eq!(imaged, next, "an image changes no bit of the step");
         (gradient, illumination)
     };
-    assert_eq!(image(&[]), (images.clone(), images.clone()), "no record, no image");
-    let (of_one, of_two) = (image(&[newer]), image(&[older, newer]));
+    for (records, points) in [(&[][..], case.n), (&[older, newer][..], 0)] {
+        assert_eq!(image(records, points), (images.clone(), images.clone()), "nothing recorded, no image");
+    }
+    let (of_one, of_two, in_part) =
+        (image(&[newer], case.n), image(&[older, newer], case.n), image(&[older, newer], 16));
     let mut lit = images.clone();
     [older, newer].into_iter().for_each(|record| (kernels.illuminate)(now, record, &mut lit));
     assert_eq!(lit, of_two.1, "illumination is that of an image");
@@ -133,6 +136,10 @@ fn check<T: Simd>(case: &Case, path: Path, tolerance: f64) -> Vec<T> {
         close(of_one.1[cell], image + newer.powi(2), "illumination");
         close(of_two.0[cell], image + before[place] * older + p * newer, "gradient of two");
         close(of_two.1[cell], image + older.powi(2) + newer.powi(2), "illumination of two");
+    }
+    for (i, cell) in case.rows(now.cells).flat_map(|row| (row..row + case.n).enumerate()) {
+        let whole = if i < 16 { &of_two } else { &(images.clone(), images.clone()) };
+        assert_eq!((in_part.0[cell], in_part.1[cell]), (whole.0[cell], whole.1[cell]), "in a part of the rows");
     }
     let between = (0..len).filter(|&place| !touched[place]);
     between.for_each(|place| assert!(next[place] == before_scalars[place], "what stands between rows is not touched"));
@@ -211,7 +218,7 @@ fn arrays_that_are_too_short_are_refused_on_every_path() {
                     &m,
                     &mut next,
                     none,
-                    &[&recorded],
+                    (&[&recorded], 32),
                     images.0,
                     images.1,
                 );

@@ -98,6 +98,17 @@ pub(crate) fn all_zero<T: Copy + PartialEq>(values: &[T], zero: T) -> bool {
     values.chunks(1024).all(|chunk| !chunk.iter().fold(false, |any, &x| any | (x != zero)))
 }
 
+/// The least number of cells, not below `depth`, behind which rows are zero.
+pub(crate) fn deepest_of<'a, T: Copy + PartialEq + 'a>(
+    rows: impl Iterator<Item = &'a [T]>,
+    zero: T,
+    depth: usize,
+) -> usize {
+    rows.fold(depth, |depth, row| {
+        (depth..row.len()).find(|&depth| all_zero(&row[depth..], zero)).unwrap_or(row.len().max(depth))
+    })
+}
+
 /// How far the wave of a shot has come after each step. It is learnt when the steps are made for the first time, and holds
 /// whenever they are made again.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use treewave_kernels::{Lines, Shared};
 use super::Acoustic;
 use super::parts::{Cells, record_row};
 use crate::field::Field;
-use crate::front::{Extent, all_zero};
+use crate::front::{Extent, deepest_of};
 use crate::points::Points;
 use crate::record::{Record, Scratch, SharedRecord};
 use crate::state::State;
@@ -45,13 +45,6 @@ struct Shares<'a, 'b, T> {
 /// still there in the second; a last one by itself.
 fn images(level: usize, levels: usize) -> usize {
     if level % 2 == 1 { 2 } else { usize::from(level + 1 == levels) }
-}
-
-/// The least number of cells, not below `depth`, behind which rows are zero.
-fn deepest_of<'a, T: Real + 'a>(rows: impl Iterator<Item = &'a [T]>, depth: usize) -> usize {
-    rows.fold(depth, |depth, row| {
-        (depth..row.len()).find(|&depth| all_zero(&row[depth..], T::ZERO)).unwrap_or(row.len().max(depth))
-    })
 }
 
 impl<T: Real + Send + Sync> Acoustic<T> {
@@ -121,7 +114,9 @@ impl<T: Real + Send + Sync> Acoustic<T> {
                     Some(cells) => {
                         let p = Lines { record: cells.strides, ..p };
                         (kernels.record)(stencil, self.ends(n), sides, p, m, next, ends, cells.rows_mut(&p, place));
-                        cells.clear(n..self.layout.row_points(lit.depth), tile);
+                        // What is packed is scaled by its row's largest value.
+                        let end = if packed.is_some() { self.layout.row } else { self.layout.row_points(lit.depth) };
+                        cells.clear(n..end, tile);
                     }
                     None => (kernels.step)(stencil, self.ends(n), sides, p, m, next, ends),
                 }
@@ -172,6 +167,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
             // SAFETY: see the module.
             unsafe {
                 let (v, place) = (self.lines(field, planes, rows, n), (planes.start, rows.start));
+                let imaged = layout.row_points(lit.depth);
                 let images = if lit.meets(tile) { images(*level, levels) } else { 0 };
                 let records = &records[levels - 1 - level..][..images];
                 let packed = records.iter().any(|record| record.whole().is_none());
@@ -201,11 +197,21 @@ impl<T: Real + Send + Sync> Acoustic<T> {
                     let (m, next) = (self.m_from(place), self.field_mut(new, &v, place));
                     let ends = [self.ends_mut(&p[2], &v, place), self.ends_mut(&z_z, &v, place)];
                     let sides = self.sides(tile, [0, 1].map(|axis| [&p[axis], z[axis], old_z[axis]]));
-                    (kernels.image)(stencil, self.ends(n), sides, v, m, next, ends, of_tile, gradient, illumination);
+                    (kernels.image)(
+                        stencil,
+                        self.ends(n),
+                        sides,
+                        v,
+                        m,
+                        next,
+                        ends,
+                        (of_tile, imaged),
+                        gradient,
+                        illumination,
+                    );
                 }
-                let end = layout.row_points(lit.depth);
-                if n < end {
-                    let rest = Lines { n: end - n, ..v };
+                if n < imaged {
+                    let rest = Lines { n: imaged - n, ..v };
                     of_tile.iter().for_each(|record| (kernels.illuminate)(rest, &record[n..], &mut illumination[n..]));
                 }
                 self.exchange(tile, &shares, new, None);
@@ -224,10 +230,11 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         reached.grown(self.tiling.levels() * self.reach, &self.layout)
     }
 
-    /// As far as [`Self::lit`] may reach for a record of a group that begins where the wave has come so far: the group on the
-    /// way back ends less than two groups later.
+    /// What may be asked for of a record of a group that begins where the wave has come so far. The group on the way back ends less
+    /// than two groups later, which leaves planes enough for a tile that belongs to [`Self::lit`] in part; its rows may be any.
     fn lit_later(&self, reached: &Extent) -> Extent {
-        reached.grown(3 * self.tiling.levels() * self.reach, &self.layout)
+        let grown = reached.grown(3 * self.tiling.levels() * self.reach, &self.layout);
+        Extent { rows: 0..self.layout.n[1], ..grown }
     }
 
     /// Calls `body` for every tile of some levels, cut where what it may change ends if the state is zero outside of `reached` before
@@ -255,7 +262,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
                         fields[1 - part.level % 2]
                             .read(layout.index([ix, iy, 0])..layout.index([ix, iy, concerned.depth]))
                     };
-                    deepest.fetch_max(deepest_of(part.places().map(row), deepest.load(Relaxed)), Relaxed);
+                    deepest.fetch_max(deepest_of(part.places().map(row), T::ZERO, deepest.load(Relaxed)), Relaxed);
                 }
             }
         });
