@@ -13,7 +13,7 @@ use treewave_reversal::{
 };
 use treewave_wave::{
     Acoustic, AcousticOptions, AcousticShot, Boundary, Fixed, FixedLayout, FixedShot, Parallelism, RecordForm, Scalar,
-    Scratch, Top, time::stable_dt_s,
+    Scratch, TileShape, Top, time::stable_dt_s,
 };
 
 struct Case {
@@ -228,6 +228,28 @@ fn threads_and_forms_of_records_change_nothing_that_they_should_not() {
         with(AcousticOptions { records: RecordForm { half: true, skipped_cells: 12 }, ..case.options.clone() });
     let (inverted, stored) = gradient(&halves);
     assert!(inverted == stored && inverted != whole);
+}
+
+#[test]
+fn what_a_wave_has_not_reached_changes_no_bit_in_deep_grids_either() {
+    let tiles = [None, Some(TileShape { levels: 4, rows: 16 })];
+    for (shape, order) in [(&[30, 170][..], 2), (&[30, 170], 8), (&[9, 8, 120], 4)] {
+        for (tile, half) in tiles.into_iter().flat_map(|tile| [(tile, false), (tile, true)]) {
+            let mut case = Case::new(shape, order, Top::Absorbing, 9, 40);
+            case.options.tile = tile;
+            case.options.records.half = half;
+            let acoustic = case.acoustic::<f32>();
+            let fixed = Fixed::new(&acoustic, Path::detect()).unwrap();
+            let followed = FixedShot::new(&fixed, case.shot(&acoustic));
+            let everywhere = FixedShot::new(&fixed, case.shot(&acoustic).everywhere());
+            let found = by_inversion(&followed, 8);
+            assert!(found == by_inversion(&everywhere, 8), "{shape:?}, order {order}, {tile:?}, half {half}");
+            assert!(
+                found == by_schedule(&followed, Strategy::StoreAll),
+                "{shape:?}, order {order}, {tile:?}, half {half}"
+            );
+        }
+    }
 }
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {

@@ -232,7 +232,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
 
     /// What may be asked for of a record of a group that begins where the wave has come so far. The group on the way back ends less
     /// than two groups later, which leaves planes enough for a tile that belongs to [`Self::lit`] in part; its rows may be any.
-    fn lit_later(&self, reached: &Extent) -> Extent {
+    pub(crate) fn lit_later(&self, reached: &Extent) -> Extent {
         let grown = reached.grown(3 * self.tiling.levels() * self.reach, &self.layout);
         Extent { rows: 0..self.layout.n[1], ..grown }
     }

@@ -48,10 +48,10 @@ impl<'a> FixedShot<'a> {
             self.show(n, state, output);
         }
         let reached = shot.front.at(n, layout);
-        let lost = self.fixed.step(state, codes, record, (&shot.source, &shot.wavelet[n..=n]), &reached);
+        let (lost, depth) = self.fixed.step(state, codes, record, (&shot.source, &shot.wavelet[n..=n]), &reached);
         // What has no low bits is at rest: no wave jumps to the high ones.
         let is_silent = |part| all_zero(&state.now.low[part], 0);
-        shot.front.learn(n, 1, self.fixed.acoustic.reach, layout.n[2], is_silent, layout);
+        shot.front.learn(n, 1, self.fixed.acoustic.reach, depth, is_silent, layout);
         if lost { Err(WaveError::Range { step: n + 1 }) } else { Ok(()) }
     }
 

@@ -3,7 +3,7 @@
 //! The memory variables ψ of the axes x and y are needed in rows beside: forward they come first, back they go last.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use rayon::prelude::*;
 use treewave_kernels::fixed::{LIMIT, PsiRow, SMALL, StepRow, ZetaRow};
@@ -14,7 +14,7 @@ use super::around::{Wide, from_point, low_around};
 use super::codes::{Codes, Part};
 use super::state::{NOWHERE, join, large_ones, part};
 use super::{Fixed, FixedLayout, FixedState, Level, NO_DECAY};
-use crate::front::Extent;
+use crate::front::{Extent, deepest_of};
 use crate::points::Points;
 use crate::record::{Record, RowsMut, take};
 use crate::tiles::Parallelism;
@@ -89,8 +89,8 @@ struct Room {
 pub(super) type Injected<'a> = (&'a Points<f32>, &'a [f32]);
 
 impl Fixed<'_> {
-    /// One step of a state, or, with codes that are used, one step back; whether a code was lost. `record` is what `m` is
-    /// multiplied with. Outside of `reached` the state is zero.
+    /// One step of a state, or, with codes that are used, one step back; whether a code was lost, and how deep the field that was
+    /// computed goes. `record` is what `m` is multiplied with. Outside of `reached` the state is zero.
     pub(super) fn step(
         &self,
         state: &mut FixedState,
@@ -98,23 +98,24 @@ impl Fixed<'_> {
         record: Option<&mut Record<f32>>,
         injected: Injected,
         reached: &Extent,
-    ) -> bool {
+    ) -> (bool, usize) {
         let back = matches!(codes, Codes::Used(..));
         let concerned = reached.grown(self.acoustic.reach, &self.acoustic.layout);
+        let deepest = AtomicUsize::new(reached.depth);
+        let record = record.map(|record| (record.rows_mut(), self.acoustic.lit_later(reached)));
         let [[psi_x, zeta_x], [psi_y, zeta_y], [psi_z, zeta_z]] = self.codes(codes);
         let sides = [psi_x, psi_y];
         let others = (psi_z, [zeta_x, zeta_y, zeta_z]);
-        let record = record.map(Record::rows_mut);
         if back {
             std::mem::swap(&mut state.now, &mut state.before);
-            self.move_field(state, others, record, injected, &concerned, true);
+            self.move_field(state, others, record, injected, (&concerned, &deepest), true);
             self.move_psi(true, state, sides, &concerned);
-            return false;
+            return (false, deepest.into_inner());
         }
         let mut lost = self.move_psi(false, state, sides, &concerned);
-        lost |= self.move_field(state, others, record, injected, &concerned, false);
+        lost |= self.move_field(state, others, record, injected, (&concerned, &deepest), false);
         std::mem::swap(&mut state.now, &mut state.before);
-        lost
+        (lost, deepest.into_inner())
     }
 
     /// Does something with each, by the threads that there are.
@@ -141,11 +142,12 @@ impl Fixed<'_> {
         for (axis, mut codes) in codes.into_iter().enumerate().filter(|&(axis, _)| layout.layer(axis) > 0) {
             let (row_len, bytes, layer) =
                 (self.sizes.row_len(axis), self.sizes.code_bytes(axis), &self.sizes.axes[axis]);
+            let n = layout.row_points(concerned.depth);
             let values = psi[axis].chunks_mut(self.sizes.memory_per_plane(axis));
             let memory = values.map(|values| (values, codes.take(self.sizes.codes_per_plane(axis))));
             let planes = (0..layout.n[0]).filter(|&ix| axis != 0 || layout.in_layer(0, ix).is_some());
             let planes = planes.zip(memory).filter(|(ix, _)| concerned.planes.contains(ix)).collect();
-            let room = || (vec![0_i8; row_len], Wide::new());
+            let room = || (vec![0_i8; n], Wide::new());
             self.for_each(planes, room, |(room, wide), (ix, (values, mut codes))| {
                 for iy in concerned.rows.clone() {
                     let Some(place) = layout.in_layer(axis, [ix, iy][axis]) else { continue };
@@ -155,12 +157,12 @@ impl Fixed<'_> {
                     let psi = PsiRow {
                         first: &self.first,
                         decay: layer.coefficients.at(place..place + 1),
-                        psi: &mut values[row * row_len..][..row_len],
+                        psi: &mut values[row * row_len..][..n],
                         codes: room,
                     };
                     let is_busy = !self.busy(now, [ix, iy]).is_empty();
                     if self.kernels.psi(psi, wide.around(now, layout, axis, [ix, iy], is_busy), back, layer.bits) {
-                        lost.store(true, Ordering::Relaxed);
+                        lost.store(true, Relaxed);
                     }
                     codes.keep(layer.bits, room);
                 }
@@ -174,14 +176,15 @@ impl Fixed<'_> {
         &self,
         state: &mut FixedState,
         (psi_codes, zeta_codes): (Part, [Part; 3]),
-        record: Option<RowsMut<f32>>,
+        record: Option<(RowsMut<f32>, Extent)>,
         injected: Injected,
-        concerned: &Extent,
+        (concerned, deepest): (&Extent, &AtomicUsize),
         back: bool,
     ) -> bool {
         let (sizes, layout) = (&self.sizes, &self.acoustic.layout);
         let FixedState { now, before: next, psi: [psi_x, psi_y, psi_z], zeta: [zeta_x, zeta_y, zeta_z] } = state;
         let [codes_x, codes_y, codes_z] = zeta_codes;
+        let (record, lit) = record.unzip();
         let mut all = Planes {
             ix: 0..layout.n[0],
             back,
@@ -213,23 +216,32 @@ impl Fixed<'_> {
         let step_rows = |room: &mut Room, plane: &mut Planes| {
             let ix = plane.ix.start;
             let rows = if concerned.planes.contains(&ix) { concerned.rows.clone() } else { 0..0 };
-            if let Some(record) = &mut plane.record {
+            let n = layout.row_points(concerned.depth);
+            let lit = lit.as_ref().filter(|lit| lit.planes.contains(&ix));
+            let silent = n..lit.map_or(n, |lit| layout.row_points(lit.depth));
+            if let Some(record) = &mut plane.record
+                && lit.is_some()
+            {
                 record.clear(0..rows.start);
                 record.clear(rows.end..layout.n[1]);
             }
             for iy in rows {
-                room.extra.fill(0.0);
+                room.extra[..n].fill(0.0);
                 let busy = self.busy(now, [ix, iy]);
                 let is_busy = !busy.is_empty();
                 let mut any = false;
                 for (axis, psi) in [&**psi_x, &**psi_y].into_iter().enumerate() {
-                    any |= self.side(axis, [ix, iy], (now, is_busy), psi, plane, room);
+                    any |= self.side(axis, ([ix, iy], n), (now, is_busy), psi, plane, room);
                 }
-                any |= self.ends_of_row([ix, iy], (now, is_busy), plane, room);
-                any |= self.leapfrog([ix, iy], (now, busy), plane, injected, room);
+                any |= self.ends_of_row(([ix, iy], n), (now, is_busy), plane, room);
+                any |= self.leapfrog([ix, iy], &silent, (now, busy), plane, injected, room);
                 if any {
-                    lost.store(true, Ordering::Relaxed);
+                    lost.store(true, Relaxed);
                 }
+                let first = layout.index([ix, iy, 0]) - layout.before() - ix * layout.strides[0];
+                let row = &plane.low[first..][..concerned.depth];
+                // What has no low bits is at rest: no wave jumps to the high ones.
+                deepest.fetch_max(deepest_of([row].into_iter(), 0, deepest.load(Relaxed)), Relaxed);
             }
         };
         self.for_each(parts, room, |room, mut part| {
@@ -252,11 +264,11 @@ impl Fixed<'_> {
         begin..(end as usize + layout.radius).next_multiple_of(LANES).min(layout.row)
     }
 
-    /// What the layer of axis x or y adds to a row; its ζ one step on or back.
+    /// What the layer of axis x or y adds to the first `n` points of a row; its ζ one step on or back.
     fn side(
         &self,
         axis: usize,
-        [ix, iy]: [usize; 2],
+        ([ix, iy], n): ([usize; 2], usize),
         (now, is_busy): (&Level, bool),
         psi: &[f64],
         plane: &mut Planes,
@@ -272,9 +284,9 @@ impl Fixed<'_> {
         let (row_len, bytes, layer) = (self.sizes.row_len(axis), self.sizes.code_bytes(axis), &self.sizes.axes[axis]);
         let row_of = |i: Option<usize>| {
             let place = i.and_then(|i| layout.in_layer(axis, i));
-            place.map_or(&self.zeros[..], |place| {
+            place.map_or(&self.zeros[..n], |place| {
                 let row = if axis == 0 { place * layout.n[1] + iy } else { ix * layout.layer(1) + place };
-                &psi[row * row_len..][..row_len]
+                &psi[row * row_len..][..n]
             })
         };
         let psi = [
@@ -283,36 +295,36 @@ impl Fixed<'_> {
         ];
         let place = layout.in_layer(axis, cell);
         let mut codes = Part::Dropped;
-        let mut zeta = &mut room.zeta[..];
+        let mut zeta = &mut room.zeta[..n];
         if let Some(place) = place {
             let (memory, row) = (&mut plane.zeta[axis], if axis == 0 { iy } else { place });
             codes = memory.codes.row(row, bytes);
-            zeta = &mut memory.values[row * row_len..][..row_len];
+            zeta = &mut memory.values[row * row_len..][..n];
         } else {
             // Only what ψ of cells nearby adds; there is no ζ.
             zeta.fill(0.0);
         }
-        codes.recall(layer.bits, &mut room.codes[..row_len]);
+        codes.recall(layer.bits, &mut room.codes[..n]);
         let row = ZetaRow {
             second: &self.second,
             first: &self.first,
             decay: place.map_or(NO_DECAY, |place| layer.coefficients.at(place..place + 1)),
             psi,
             zeta,
-            codes: &mut room.codes[..row_len],
+            codes: &mut room.codes[..n],
             unit: layer.unit,
-            extra: &mut room.extra,
+            extra: &mut room.extra[..n],
         };
         let field = room.wide.around(now, layout, axis, [ix, iy], is_busy);
         let lost = self.kernels.zeta(row, field, plane.back, layer.bits);
-        codes.keep(layer.bits, &room.codes[..row_len]);
+        codes.keep(layer.bits, &room.codes[..n]);
         lost
     }
 
-    /// What the layer of axis z adds to a row; its ψ and ζ one step on or back.
+    /// What the layer of axis z adds to the first `n` points of a row; its ψ and ζ one step on or back.
     fn ends_of_row(
         &self,
-        [ix, iy]: [usize; 2],
+        ([ix, iy], n): ([usize; 2], usize),
         (now, is_busy): (&Level, bool),
         plane: &mut Planes,
         room: &mut Room,
@@ -331,7 +343,7 @@ impl Fixed<'_> {
         let mut lost = false;
         let mut move_psi = |psi: &mut [f64], codes: &mut [i8]| {
             psi_codes.recall(layer.bits, &mut codes[coded.clone()]);
-            for end in &self.sizes.ends {
+            for end in self.sizes.ends.iter().filter(|end| end.begin < n) {
                 let (part, decay) = (end.at..end.at + end.len(), end.coefficients.at(0..end.len()));
                 let (psi, codes) = (&mut psi[part.clone()], &mut codes[part]);
                 let row = PsiRow { first: &self.first, decay, psi, codes };
@@ -344,7 +356,7 @@ impl Fixed<'_> {
         }
         zeta_codes.recall(layer.bits, &mut codes[coded.clone()]);
         let mut lost_zeta = false;
-        for end in &self.sizes.ends {
+        for end in self.sizes.ends.iter().filter(|end| end.begin < n) {
             let part = end.at..end.at + end.len();
             // ψ is zero beside the end.
             let line = &mut line[..end.len() + 2 * RADIUS];
@@ -385,16 +397,18 @@ impl Fixed<'_> {
         StepRow { weights: &self.weights, scale: self.scale(), m, extra, record }
     }
 
-    /// The field of a row one step on or back, with sources and the mirror image; whether a value is too large.
+    /// The field of a row up to where it is silent, one step on or back, with sources and the mirror image; whether a value is too large.
+    /// The record of what is silent is zero.
     fn leapfrog(
         &self,
         [ix, iy]: [usize; 2],
+        silent: &Range<usize>,
         (now, busy): (&Level, Range<usize>),
         plane: &mut Planes,
         (sources, values): Injected,
         room: &mut Room,
     ) -> bool {
-        let (layout, acoustic, n) = (&self.acoustic.layout, self.acoustic, self.acoustic.layout.row);
+        let (layout, acoustic, n) = (&self.acoustic.layout, self.acoustic, silent.start);
         let at = layout.index([ix, iy, 0]);
         // The row in its plane, with what stands before it.
         let first = at - layout.before() - ix * layout.strides[0] - layout.front;
@@ -408,10 +422,14 @@ impl Fixed<'_> {
         let on_copy = !busy.is_empty() || was_large || !strengths.is_empty();
         let wants_record = on_copy || plane.record.is_some();
         let Room { extra, record: spare, wide, next, sum, .. } = room;
-        // A row that is kept as it is is written where it is kept.
-        let whole = plane.record.as_mut().and_then(|kept| kept.whole(iy));
+        // A row that is kept as it is is written where it is kept. The spare one is zero there since it was made.
+        let mut whole = plane.record.as_mut().and_then(|kept| kept.whole(iy));
+        if let Some(record) = &mut whole {
+            record[silent.clone()].fill(0.0);
+        }
         let is_whole = whole.is_some();
         let record = whole.unwrap_or(spare);
+        let next = &mut next[..n];
         let around = [0, 1, 2].map(|axis| low_around(now, layout, axis, [ix, iy]));
         fn kept_if(wanted: bool, record: &mut [f32]) -> &mut [f32] {
             if wanted { record } else { &mut [] }
@@ -453,7 +471,7 @@ impl Fixed<'_> {
             part(place != NOWHERE, next, &mut low[layout.front..], &mut high[layout.front..]);
         } else {
             if self.kernels.step(
-                self.part_of_step(at, &(0..n), extra, kept_if(wants_record, record)),
+                self.part_of_step(at, &(0..n), extra, kept_if(wants_record, &mut record[..n])),
                 around,
                 &mut low[layout.front..],
             ) >= SMALL
