@@ -32,6 +32,8 @@ GRADIENT = {
         ("within 0.75 GB", 3, 128, 500, ["--memory", "500 MB"], ["grad-revolve"], None),
     ],
 }
+# Of each peer: the words for forward modelling, the option for the order of the stencil, the highest that it has.
+PEERS = {"devito": (["acoustic"], "--so", 16), "deepwave": (["scalar"], "--acc", 8), "simwave": ([], "--so", 16)}
 # Devito leaves a 2-D loop unblocked unless told; its 3-D defaults are its best.
 DEVITO_2D = "('advanced',{'blockinner':True,'par-dynamic-work':100000})"
 
@@ -54,11 +56,9 @@ def treewave(program, dims, size, order, threads, words=()):
 def peer(name, dims, size, order, threads, steps, case):
     """What a peer prints about a case: a dictionary."""
     shape = "x".join([str(size)] * dims)
-    words = [sys.executable, "-B", str(HERE / f"{name}_bench.py"), *case]
+    words = [sys.executable, "-B", str(HERE / f"{name}_bench.py"), *case, PEERS[name][1], order]
     if name == "devito":
-        words += ["--so", order, "--opt", DEVITO_2D if dims == 2 else "advanced"]
-    else:
-        words += ["--acc", order]
+        words += ["--opt", DEVITO_2D if dims == 2 else "advanced"]
     words += ["--shape", shape, "--nt", steps, "--reps", 1]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     environment.setdefault("PEERS_QUIET_WAIT", "5")
@@ -77,7 +77,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--treewave", required=True)
     parser.add_argument("--cases", default=",".join([*FORWARD, *GRADIENT]), help=", ".join([*FORWARD, *GRADIENT]))
-    parser.add_argument("--peers", default="devito", help="devito, deepwave")
+    parser.add_argument("--peers", default="devito", help=f"{', '.join(PEERS)}; gradients: the first two")
     parser.add_argument("--orders", default="4,8,16")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--sizes", default="", help="only these sizes")
@@ -104,10 +104,9 @@ def main():
                     own.append(found["gpts"])
                     fractions.append(found["fraction_of_bandwidth"])
                     for p in peers:
-                        if p == "deepwave" and order > 8:
-                            continue
-                        words = ["acoustic"] if p == "devito" else ["scalar"]
-                        others[p].append(float(peer(p, dims, size, order, threads, steps, words)["gpts"]))
+                        words, _, highest = PEERS[p]
+                        if order <= highest:
+                            others[p].append(float(peer(p, dims, size, order, threads, steps, words)["gpts"]))
                 cells = [f"{dims}-D {size}", order, threads, spread(own), f"{statistics.median(fractions):.2f}"]
                 for p in peers:
                     ratios = [a / b for a, b in zip(own, others[p])]
@@ -129,7 +128,7 @@ def main():
                 found = treewave(options.treewave, dims, size, 8, threads, ["--gradient", "--steps", steps, *words])
                 own.append(found["gradient_seconds"])
                 for p in peers:
-                    asked = {"devito": devito, "deepwave": deepwave and ["grad", "--storage", deepwave]}[p]
+                    asked = {"devito": devito, "deepwave": deepwave and ["grad", "--storage", deepwave]}.get(p)
                     if asked:
                         told = peer(p, dims, size, 8, threads, steps, asked)
                         others[p].append(float(told["seconds_median"]))
