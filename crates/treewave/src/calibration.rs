@@ -8,7 +8,7 @@ use treewave_inversion::{Experiment, wave_failure};
 use treewave_reversal::{
     Choice, Evolution, Invertible, MemoryLimit, STEPS_AT_ONCE, Slot, Snapshot, StepCosts, StoreError, Tier,
 };
-use treewave_wave::{Acoustic, Crew, Fixed, FixedShot, Scalar, WaveError};
+use treewave_wave::{Acoustic, Crew, Fixed, FixedShot, Reach, Scalar, WaveError};
 
 use crate::config::sections::Reversal;
 use crate::reversal::{chain, spill};
@@ -23,8 +23,21 @@ const LONGEST_S: f64 = 3.0;
 /// Bytes of the records that are written and read in turns: more than a cache holds, as in a gradient.
 const RECORDS_BYTES: u64 = 32 << 20;
 
-/// Times the parts of a gradient on the first shot, by as many shots at the same time as there are crews: the mean over
-/// them. `rank` tells apart the files in the scratch directory.
+/// How far the waves of a shot in the middle of the survey come on average.
+///
+/// # Errors
+/// A model that is not stable.
+pub fn reach_of<T: Scalar>(experiment: &Experiment<T>, model: &Model) -> Result<Reach, Failure> {
+    let acoustic = experiment.acoustic(model.vp_m_per_s(), &Crew::CURRENT).map_err(misconfigured)?;
+    Ok(experiment.shot(&acoustic, middle_one(experiment)).reach())
+}
+
+fn middle_one<T: Scalar>(experiment: &Experiment<T>) -> usize {
+    experiment.shots[experiment.shots.len() / 2]
+}
+
+/// Times the parts of a gradient on a shot in the middle of the survey, in steps that are computed where its waves are on average, by as many shots at the
+/// same time as there are crews: the mean over them. `rank` tells apart the files in the scratch directory.
 ///
 /// # Errors
 /// A model that is not stable, a scratch directory that does not work.
@@ -58,18 +71,17 @@ fn measure_on<T: Scalar>(
     acoustic: &Acoustic<T>,
     rank: usize,
 ) -> Result<StepCosts, Failure> {
-    let number = experiment.shots[0];
+    let number = middle_one(experiment);
     let failed = |e: WaveError| wave_failure(number, &e);
     if let Some(program) = T::fixed(acoustic).filter(|_| reversal.strategy == Choice::Inversion) {
         let fixed = Fixed::new(program, experiment.path).map_err(misconfigured)?;
-        let shot = FixedShot::new(&fixed, experiment.shot(program, number).everywhere());
+        let shot = FixedShot::new(&fixed, experiment.shot(program, number).on_average());
         let (output, adjoint) = (shot.shot().new_output(), shot.shot().new_adjoint());
         let record_bytes = experiment.options.records.bytes::<f32>(program.layout());
         let timed = Timed { shot: &shot, steps: shot.shot().steps(), output, adjoint, record_bytes };
         return time_inversion(reversal, timed, rank, failed);
     }
-    // What a step takes once the wave has come everywhere.
-    let shot = experiment.shot(acoustic, number).everywhere();
+    let shot = experiment.shot(acoustic, number).on_average();
     let timed = Timed {
         steps: shot.steps(),
         output: shot.new_output(),

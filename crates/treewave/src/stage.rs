@@ -7,10 +7,10 @@ use treewave_inversion::{
     BadShots, Evaluated, Experiment, ExperimentError, Inverse, Ledger, Misfit, SpillFactories, SpillFactory,
 };
 use treewave_reversal::{Choice, ReversalPlan};
-use treewave_wave::{Crew, Layout, Residue, Scalar, State, TileShape};
+use treewave_wave::{Crew, Layout, Reach, Residue, Scalar, State, TileShape};
 
 use crate::band::Band;
-use crate::calibration::measure;
+use crate::calibration::{measure, reach_of};
 use crate::config::keys::MisfitKind;
 use crate::config::sections::{DataSource, Reversal};
 use crate::gradient_plan::{GradientPlan, Job, crews, share};
@@ -84,9 +84,12 @@ impl<'a, T: Scalar> StageSetup<'a, T> {
         let mut experiment = setup.experiment();
         let mut costs = |shots_at_once: usize, tile: TileShape, share: &Reversal| {
             experiment.options.tile = Some(tile);
-            let name = costs_name::<T>(&experiment, &layout, job, shots_at_once, cluster.ranks_on_node(), share);
+            let reach = reach_of(&experiment, &study.start)?;
+            let name =
+                costs_name::<T>(&experiment, &layout, &reach, job, shots_at_once, cluster.ranks_on_node(), share);
             shared_costs(cluster, &KnownCosts::of_user(false), &name.to_string(), || {
-                measure(share, &experiment, &study.start, &crews(shots_at_once, session.threads)?, cluster.rank())
+                let crews = crews(shots_at_once, session.threads)?;
+                measure(share, &experiment, &study.start, &crews, cluster.rank())
             })
         };
         let options = &setup.band.options;
@@ -163,6 +166,7 @@ pub fn layout(study: &Study, band: &Band) -> Layout {
 pub fn costs_name<'a, T: Scalar>(
     experiment: &Experiment<T>,
     layout: &Layout,
+    reach: &Reach,
     job: Job,
     shots_at_once: usize,
     ranks_on_node: usize,
@@ -173,7 +177,7 @@ pub fn costs_name<'a, T: Scalar>(
     let boundary = options.boundary;
     CostsName {
         equation: format!(
-            "acoustic of order {}, {}, {boundary:?}, {:?}, {:?}",
+            "acoustic of order {}, {}, {boundary:?}, {:?}, {:?}, as far as {reach}",
             options.space_order,
             if reversal.strategy == Choice::Inversion { "fixed point".to_string() } else { format!("f{scalar}") },
             options.records,

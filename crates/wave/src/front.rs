@@ -37,6 +37,11 @@ impl Extent {
         Extent { planes: along(0), rows: along(1), depth: along(2).end }
     }
 
+    /// How many cells it has.
+    pub fn cells(&self) -> usize {
+        self.planes.len() * self.rows.len() * self.depth
+    }
+
     /// What is up to `distance` away.
     pub fn grown(&self, distance: usize, layout: &Layout) -> Self {
         let grow = |range: &Range<usize>, n: usize| range.start.saturating_sub(distance)..(range.end + distance).min(n);
@@ -130,14 +135,14 @@ impl Front {
         Front { reached: Mutex::default() }
     }
 
+    /// Of a wave that stays where it is for so many steps.
+    pub fn standing(extent: Extent, steps: usize) -> Self {
+        Front { reached: Mutex::new(vec![extent; steps + 1]) }
+    }
+
     /// Bytes of what will be known after so many steps.
     pub fn bytes(steps: usize) -> usize {
         (steps + 1) * size_of::<Extent>()
-    }
-
-    /// Whether steps are left out where no wave has arrived.
-    pub fn is_followed(&self) -> bool {
-        !self.reached.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// What has been reached up to a step.

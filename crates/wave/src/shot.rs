@@ -11,6 +11,7 @@ use crate::acoustic::{Acoustic, Exchange, WaveError};
 use crate::field::Field;
 use crate::front::{Extent, Front};
 use crate::points::Points;
+use crate::reach::Reach;
 use crate::record::{Record, RecordForm, Scratch};
 use crate::state::State;
 
@@ -98,6 +99,8 @@ pub struct AcousticShot<'a, T> {
     exponent: i32,
     misfit: Option<Box<MisfitFunction<'a>>>,
     pub(crate) front: Front,
+    /// Where an adjoint state may not be zero at first, if that is known.
+    heard: Option<Extent>,
 }
 
 /// Exponent `e` with `2^e` near a positive number; 0 for 0.
@@ -123,12 +126,13 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
         let m = (acoustic.options.vp_max_m_per_s * acoustic.options.dt_s).powi(2);
         let peak = wavelet[..steps].iter().fold(0.0_f64, |peak, w| peak.max(w.abs()));
         let exponent = exponent_of(peak * per_volume * m);
-        let source = points(&[shot.source_m]);
+        let (source, receivers) = (points(&[shot.source_m]), points(&shot.receivers_m));
         AcousticShot {
             acoustic,
             front: Front::of(&source, steps),
             source,
-            receivers: points(&shot.receivers_m),
+            heard: Some(Extent::of(&receivers)),
+            receivers,
             wavelet: wavelet[..steps].iter().map(|w| T::from_f64(scaled(w * per_volume, -exponent))).collect(),
             steps,
             steps_per_sample,
@@ -146,7 +150,18 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
     /// The same shot, computed on the whole grid from the first step on, also where no wave can have arrived. The bits are the
     /// same.
     pub fn everywhere(self) -> Self {
-        AcousticShot { front: Front::everywhere(), ..self }
+        AcousticShot { front: Front::everywhere(), heard: None, ..self }
+    }
+
+    /// How far its waves come on average.
+    pub fn reach(&self) -> Reach {
+        Reach::new(self.acoustic, &self.source, &self.receivers, self.steps)
+    }
+
+    /// The same shot, computed in each step as far as its waves come on average: only to see what a step takes, its results are wrong.
+    pub fn on_average(self) -> Self {
+        let Reach { forward, back, .. } = self.reach();
+        AcousticShot { front: Front::standing(forward, self.steps), heard: Some(back), ..self }
     }
 
     /// Bytes of the shot itself: the cells and weights of its points, what is taken from them, its wavelet, its front.
@@ -185,7 +200,7 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
             residual: vec![T::ZERO; self.samples() * self.receivers.count()],
             taken: vec![T::ZERO; self.taken_len(&self.source)],
             exponent: 0,
-            reached: None,
+            reached: self.heard.clone(),
         }
     }
     /// Makes an adjoint state of another shot on the same program fit this one.
@@ -341,7 +356,7 @@ impl<'a, T: Real + Send + Sync> AcousticShot<'a, T> {
             gathered.set_all(T::ZERO);
         }
         adjoint.wavelet.fill(T::ZERO);
-        adjoint.reached = self.front.is_followed().then(|| Extent::of(&self.receivers));
+        adjoint.reached.clone_from(&self.heard);
         if let Some(values) = self.residual(self.steps, &adjoint.residual) {
             self.acoustic.inject(&self.receivers, values, &mut adjoint.state.now);
         }

@@ -12,7 +12,7 @@ use treewave_wave::{AcousticOptions, Crew, Path as SimdPath, Scalar, TileShape};
 use super::scaling::Scaling;
 use super::{Outcome, print_json, with_precision};
 use crate::band::Band;
-use crate::calibration::measure;
+use crate::calibration::{measure, reach_of};
 use crate::cli::{Common, Plan};
 use crate::config::keys::Equation;
 use crate::config::sections::Reversal;
@@ -39,6 +39,8 @@ pub(super) struct Planned {
     pub(super) cells: usize,
     /// Bytes per second of the disk, as measured; infinite where nothing is spilled.
     pub(super) disk_bandwidth: f64,
+    /// Parts of the grid that steps are computed on forward and back, on average, where that is known.
+    pub(super) shares: Option<[f64; 2]>,
 }
 
 impl Planned {
@@ -141,6 +143,9 @@ pub fn run(arguments: &Plan, common: &Common) -> Outcome {
             1e3 * costs.write,
             1e3 * costs.read
         );
+        if let Some([forward, back]) = p.shares.map(|shares| shares.map(|share| 100.0 * share)) {
+            println!("             where waves are on average: {forward:.0} % of the grid forward, {back:.0} % back");
+        }
         let ways = weighed.iter().map(|w| {
             let tile = w.tile.map_or(String::new(), |tile| format!(", {}", tile_text(tile)));
             format!("{} ({} at a time{tile}) {:.1} s", w.strategy, w.shots_at_once, w.seconds)
@@ -259,13 +264,14 @@ fn plan_stage<T: Scalar>(
         ranks,
         threads,
     };
-    let layout = layout(study, &band);
+    let (layout, reach) = (layout(study, &band), reach_of(&experiment, &study.start)?);
     let mut costs = |shots_at_once: usize, tile: TileShape, share: &Reversal| {
         experiment.options.tile = Some(tile);
-        let name = costs_name::<T>(&experiment, &layout, job, shots_at_once, together, share).to_string();
+        let name = costs_name::<T>(&experiment, &layout, &reach, job, shots_at_once, together, share).to_string();
         shared_costs(&cluster, known, &name, || {
             let crews = (0..together).map(|_| crews_of_own(shots_at_once, threads)).collect::<Result<Vec<_>, _>>()?;
-            measure(share, &experiment, &study.start, &crews.into_iter().flatten().collect::<Vec<_>>(), 0)
+            let crews: Vec<Crew> = crews.into_iter().flatten().collect();
+            measure(share, &experiment, &study.start, &crews, 0)
         })
     };
     let gradient = GradientPlan::new::<T>(config, study.grid(), &band.options, job, true, &mut costs)?;
@@ -281,5 +287,6 @@ fn plan_stage<T: Scalar>(
     let lowpass_hz = config.stages[stage].lowpass_hz;
     let disk_bandwidth = disk_bandwidth(&gradient.reversal, &gradient.costs, together * gradient.shots_at_once);
     let (shots, steps, cells) = (shots.len(), band.steps(), study.grid().len());
-    Ok(Planned { stage, shots, gradient, memory, shots_per_rank, lowpass_hz, steps, cells, disk_bandwidth })
+    let shares = Some(reach.shares());
+    Ok(Planned { stage, shots, gradient, memory, shots_per_rank, lowpass_hz, steps, cells, disk_bandwidth, shares })
 }

@@ -114,7 +114,8 @@ pub(super) fn plan(study: &Study, ranks: usize) -> Result<Planned, Failure> {
     let gradient = GradientPlan { reversal: plan, costs, shots_at_once: 1, tile, seconds, weighed };
     let disk_bandwidth = disk_bandwidth(&gradient.reversal, &gradient.costs, 1);
     let (steps, cells) = (setup.steps(), study.grid().len());
-    Ok(Planned { stage: 0, shots, gradient, memory, shots_per_rank, lowpass_hz: None, steps, cells, disk_bandwidth })
+    let (lowpass_hz, shares) = (None, None);
+    Ok(Planned { stage: 0, shots, gradient, memory, shots_per_rank, lowpass_hz, steps, cells, disk_bandwidth, shares })
 }
 
 /// `treewave simulate`.

@@ -63,7 +63,7 @@ impl Gradient {
                 };
                 let planned = match T::fixed(acoustic).filter(|_| budget.strategy == Choice::Inversion) {
                     Some(program) => in_thread_pool(|| inverted(program, steps, arguments, &budget)),
-                    None => in_thread_pool(|| planned(acoustic, &shot, &budget, repetitions)),
+                    None => in_thread_pool(|| planned(acoustic, &shot, &budget, (repetitions, arguments.everywhere))),
                 };
                 planned.map(|planned| Gradient::Planned(Box::new(planned)))
             }
@@ -140,9 +140,10 @@ fn planned<'a, T: Scalar>(
     acoustic: &Acoustic<T>,
     new_shot: &(dyn Fn() -> AcousticShot<'a, T> + Sync),
     budget: &Reversal,
-    repetitions: usize,
+    (repetitions, everywhere): (usize, bool),
 ) -> Result<Planned, Failure> {
-    let (shot, layout) = (new_shot().everywhere(), acoustic.layout());
+    let (shot, layout) = (new_shot(), acoustic.layout());
+    let shot = if everywhere { shot } else { shot.on_average() };
     let steps = shot.steps();
     let timed = Timed {
         shot: &shot,
@@ -181,11 +182,12 @@ fn planned<'a, T: Scalar>(
 /// By inversion, in the budget.
 fn inverted(acoustic: &Acoustic<f32>, steps: usize, arguments: &Bench, budget: &Reversal) -> Result<Planned, Failure> {
     let fixed = Fixed::new(acoustic, Path::detect()).map_err(misconfigured)?;
-    let new_shot = |everywhere: bool| {
+    let new_shot = || {
         let shot = shot(acoustic, steps).with_misfit(functional);
-        FixedShot::new(&fixed, if everywhere { shot.everywhere() } else { shot })
+        if arguments.everywhere { shot.everywhere() } else { shot }
     };
-    let first = new_shot(true);
+    let first = new_shot();
+    let first = FixedShot::new(&fixed, if arguments.everywhere { first } else { first.on_average() });
     let (mut output, mut adjoint) = (first.shot().new_output(), first.shot().new_adjoint());
     let record_bytes = acoustic.options().records.bytes::<f32>(acoustic.layout());
     let timed = Timed { shot: &first, steps, output: output.clone(), adjoint: adjoint.clone(), record_bytes };
@@ -201,7 +203,7 @@ fn inverted(acoustic: &Acoustic<f32>, steps: usize, arguments: &Bench, budget: &
         .map_err(|e| unwritable(chain(&e)))?;
     let mut store = TieredStore::new(memory, disk.map(|disk| disk as Box<_>));
     let mut run = || {
-        let shot = new_shot(arguments.everywhere);
+        let shot = FixedShot::new(&fixed, new_shot());
         let began = Instant::now();
         let blocks = plan.blocks_of(steps);
         let done =
