@@ -170,7 +170,7 @@ pub(crate) unsafe fn side_rows<
         }
         let c: [V; R] = splats(&stencil.second[axis][1..]);
         let c0 = V::splat(stencil.second[axis][0]);
-        for i in range.filter(|&i| layer.near(i, R)) {
+        for i in range.filter(|&i| layer.near(i, D)) {
             let ab = layer.index(i).map(|s| [V::splat(layer.a[s]), V::splat(layer.b[s])]);
             for other in others.clone() {
                 let p = rows.field(i, other, R);
@@ -181,6 +181,9 @@ pub(crate) unsafe fn side_rows<
                 );
                 let zeta = rows.memory_mut(1, i, other);
                 for j in (0..n).step_by(V::LANES) {
+                    if axis == 0 {
+                        lower.iter().chain(&upper[..1]).for_each(|psi| prefetch(psi.wrapping_add(j + next_row)));
+                    }
                     let at = |k: isize| match k {
                         k if k < 0 => lower[(-k - 1) as usize].add(j),
                         k => upper[(k - 1) as usize].add(j),

@@ -14,6 +14,8 @@ pub struct Stencil<T> {
     pub centre: T,
     /// Weights of the second derivative per axis `[x, y, z]`, in 1/m²; index 0 is the centre.
     pub second: [[T; MAX_RADIUS + 1]; 3],
+    /// What turns the weights of axis z into those of an axis; 0 for an axis not in use.
+    pub ratio: [T; 3],
     /// Weights of the first derivative per axis, in 1/m, as the [layer](crate::layer) uses it; index 0 is 0.
     pub first: [[T; MAX_RADIUS + 1]; 3],
 }
@@ -22,15 +24,18 @@ impl<T: Real> Stencil<T> {
     /// Central second differences of order `2 radius` along `axes` with the given spacing.
     pub fn new(radius: usize, axes: &[usize], spacing_m: [f64; 3]) -> Self {
         let zero = [[T::ZERO; MAX_RADIUS + 1]; 3];
-        let mut stencil = Stencil { radius, centre: T::ZERO, second: zero, first: zero };
         let (c, d) = (second_derivative(radius), first_derivative(radius_beside(radius)));
-        let mut centre = 0.0;
+        let mut stencil = Stencil { radius, centre: T::ZERO, second: zero, ratio: [T::ZERO; 3], first: zero };
         for &axis in axes {
             let h = spacing_m[axis];
-            centre += c[0] / (h * h);
+            stencil.ratio[axis] = T::from_f64(spacing_m[2] * spacing_m[2] / (h * h));
             stencil.second[axis] = c.map(|c| T::from_f64(c / (h * h)));
             stencil.first[axis] = d.map(|d| T::from_f64(d / h));
         }
+        // The centre makes up for the neighbours' weights as they are rounded, so that a field that is the same everywhere has no
+        // Laplacian.
+        let neighbours: f64 = stencil.second[2][1..].iter().map(|weight| 2.0 * weight.value()).sum();
+        let centre: f64 = stencil.ratio.iter().map(|ratio| -ratio.value() * neighbours).sum();
         stencil.centre = T::from_f64(centre);
         stencil
     }

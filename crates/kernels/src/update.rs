@@ -2,6 +2,8 @@
 //! a record, and back.
 #![allow(unsafe_code)]
 
+use std::hint::black_box;
+
 use treewave_core::Real;
 
 use crate::ends::{EndRow, LayerEnd, adjoint_ends, layer_ends};
@@ -261,6 +263,8 @@ fn tiles<
                         [n, imaged],
                     );
                 }
+                // The compiler knows nothing of it, or the layers' weights would take up registers in the loop of the stencil.
+                let beside = black_box(stencil);
                 for u in 0..at_once {
                     let at = at.at(u * strides[0], u * cells[0], u * recorded_at[0]);
                     let own = (x + u) * memory_strides[0] + y * memory_strides[1];
@@ -271,9 +275,9 @@ fn tiles<
                     }
                     let row = EndRow { field: at.now, m: at.m, next: at.next, record: at.record, memory };
                     match WHAT {
-                        PLAIN => layer_ends::<T, V::Half, R, D, FMA, false>(stencil, ends, row),
-                        RECORD => layer_ends::<T, V::Half, R, D, FMA, true>(stencil, ends, row),
-                        _ => adjoint_ends::<T, V::Half, R, D, FMA>(stencil, ends, row),
+                        PLAIN => layer_ends::<T, V::Half, R, D, FMA, false>(beside, ends, row),
+                        RECORD => layer_ends::<T, V::Half, R, D, FMA, true>(beside, ends, row),
+                        _ => adjoint_ends::<T, V::Half, R, D, FMA>(beside, ends, row),
                     }
                 }
                 for axis in 0..2 {
@@ -283,9 +287,9 @@ fn tiles<
                     let (range, others) = if axis == 0 { (planes, row) } else { (row, planes) };
                     let rows = SideRows { axis, layer, distances: now.side_memory[axis], lines: &now, arrays };
                     match WHAT {
-                        PLAIN => side_rows::<T, V, R, D, FMA, false>(stencil, rows, range, others),
-                        RECORD => side_rows::<T, V, R, D, FMA, true>(stencil, rows, range, others),
-                        _ => adjoint_side_rows::<T, V, R, D, FMA>(stencil, rows, range, others),
+                        PLAIN => side_rows::<T, V, R, D, FMA, false>(beside, rows, range, others),
+                        RECORD => side_rows::<T, V, R, D, FMA, true>(beside, rows, range, others),
+                        _ => adjoint_side_rows::<T, V, R, D, FMA>(beside, rows, range, others),
                     }
                 }
             }
@@ -298,6 +302,16 @@ fn tiles<
 /// stencil then stay in the first-level cache.
 const fn piece(radius: usize, axes: usize, n: usize) -> usize {
     if axes == 1 && radius > 6 { 256 } else { n }
+}
+
+/// Sum over the distances 1 to `R` from a point, each with its weight.
+#[inline(always)]
+fn weighted<T: Real, V: Vector<T>, const R: usize, const FMA: bool>(c: &[V; R], pair: impl Fn(usize) -> V) -> V {
+    let mut sum = c[0].times(pair(1));
+    for k in 1..R {
+        sum = c[k].times_plus::<FMA>(pair(k + 1), sum);
+    }
+    sum
 }
 
 /// Where the same point stands in each array; those that a step does without are dangling.
@@ -331,12 +345,15 @@ impl<T> Pointers<T> {
     }
 }
 
-/// Whether neighbours along z are shifted out of registers. Of four planes at once, as in 2-D, or of long stencils, there are
-/// not registers enough.
+/// Whether neighbours along z are shifted out of registers, up to [`SHIFTED`] points apart. Of four planes at once, as with short stencils
+/// in 2-D, there are not registers enough.
 #[inline(always)]
 const fn shifts<T, V: Vector<T>>(radius: usize, axes: usize) -> bool {
-    V::SHIFTS && axes == 2 && radius <= 4
+    V::SHIFTS && (axes == 2 || radius > 4)
 }
+
+/// Farther ones take up more registers than there are.
+const SHIFTED: usize = 4;
 
 /// [`planes_at_once`] of `P` planes, or of one if there are not so `many` left.
 ///
@@ -395,9 +412,9 @@ unsafe fn planes_at_once<
 ) {
     // SAFETY: every pointer is that of a point or of a neighbour that the caller promises, `V::LANES` of which follow.
     unsafe {
-        let cx: [V; R] = splats(&stencil.second[0][1..]);
-        let cy: [V; R] = splats(&stencil.second[1][1..]);
-        let cz: [V; R] = splats(&stencil.second[2][1..]);
+        // One set of weights for all axes: with one for each, most would find no register.
+        let c: [V; R] = splats(&stencil.second[2][1..]);
+        let ratio: [V; 2] = splats(&stencil.ratio);
         let c0 = V::splat(stencil.centre);
         for i in (0..n).step_by(V::LANES) {
             let at = at.at(i, i, i);
@@ -434,23 +451,20 @@ unsafe fn planes_at_once<
                 if shifts::<T, V>(R, AXES) {
                     (before, behind) = (V::load(at.now.sub(V::LANES)), V::load(at.now.add(V::LANES)));
                 }
-                for k in 0..R {
-                    let d = k + 1;
-                    let along_z = if shifts::<T, V>(R, AXES) {
+                let along_z = weighted::<T, V, R, FMA>(&c, |d| {
+                    if shifts::<T, V>(R, AXES) && d <= SHIFTED {
                         p.shifted(before, behind, d as isize).plus(p.shifted(before, behind, -(d as isize)))
                     } else {
                         V::load(at.now.add(d)).plus(V::load(at.now.sub(d)))
-                    };
-                    w = cz[k].times_plus::<FMA>(along_z, w);
-                    if AXES == 2 {
-                        let d = d * y;
-                        w = cy[k].times_plus::<FMA>(V::load(at.now.add(d)).plus(V::load(at.now.sub(d))), w);
                     }
+                });
+                w = w.plus(along_z);
+                if AXES == 2 {
+                    let pair = |d: usize| V::load(at.now.add(d * y)).plus(V::load(at.now.sub(d * y)));
+                    w = ratio[1].times_plus::<FMA>(weighted::<T, V, R, FMA>(&c, pair), w);
                 }
-                for k in 0..R {
-                    let (u, d) = (u as isize, k as isize + 1);
-                    w = cx[k].times_plus::<FMA>(plane(u + d).plus(plane(u - d)), w);
-                }
+                let pair = |d: usize| plane(u as isize + d as isize).plus(plane(u as isize - d as isize));
+                w = ratio[0].times_plus::<FMA>(weighted::<T, V, R, FMA>(&c, pair), w);
                 if WHAT == RECORD {
                     w.flush().store(at.record);
                 }

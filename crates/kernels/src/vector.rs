@@ -62,13 +62,14 @@ pub(crate) unsafe fn splats<T: Real, V: Vector<T>, const N: usize>(values: &[T])
     std::array::from_fn(|k| unsafe { V::splat(values[k]) })
 }
 
-/// Asks for the cache line of a place to be fetched, where the processor can; the place need not be there.
+/// Asks for the cache line of a place to be fetched, where the processor can; the place need not be there. It is fetched into the
+/// second-level cache: the first waits for so few lines at a time that those from memory would be in the way of others.
 #[inline(always)]
 pub(crate) fn prefetch<T>(p: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: every processor of this architecture has the instruction, which reads nothing and cannot fault.
     unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(p.cast());
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(p.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = p;
@@ -209,11 +210,38 @@ macro_rules! native {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    use std::arch::asm;
     use std::arch::x86_64::*;
 
     use treewave_core::real::{TINY_F32, TINY_F64};
 
     use super::Vector;
+
+    /// The vector that begins `K` lanes into two. For the intrinsic of this instruction the compiler puts in permutations, whose tables
+    /// take up registers.
+    macro_rules! aligned {
+        ($name:ident, $raw:ident) => {
+            #[target_feature(enable = "avx512f")]
+            #[inline]
+            fn $name<const K: i32>(own: $raw, behind: $raw) -> $raw {
+                let joined;
+                // SAFETY: the instruction reads and writes registers only; the processor has it by the attribute above.
+                unsafe {
+                    asm!(
+                        concat!(stringify!($name), " {joined}, {behind}, {own}, {k}"),
+                        joined = lateout(zmm_reg) joined,
+                        behind = in(zmm_reg) behind,
+                        own = in(zmm_reg) own,
+                        k = const K,
+                        options(pure, nomem, nostack, preserves_flags),
+                    );
+                }
+                joined
+            }
+        };
+    }
+    aligned!(valignd, __m512);
+    aligned!(valignq, __m512d);
 
     native!(
         F32x16,
@@ -232,14 +260,14 @@ mod x86 {
         |x, tiny| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(x), tiny), x),
         true,
         |own, behind| [
-            1 => _mm512_castsi512_ps(_mm512_alignr_epi32::<1>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
-            2 => _mm512_castsi512_ps(_mm512_alignr_epi32::<2>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
-            3 => _mm512_castsi512_ps(_mm512_alignr_epi32::<3>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
-            4 => _mm512_castsi512_ps(_mm512_alignr_epi32::<4>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
-            12 => _mm512_castsi512_ps(_mm512_alignr_epi32::<12>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
-            13 => _mm512_castsi512_ps(_mm512_alignr_epi32::<13>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
-            14 => _mm512_castsi512_ps(_mm512_alignr_epi32::<14>(_mm512_castps_si512(behind), _mm512_castps_si512(own))),
-            15 => _mm512_castsi512_ps(_mm512_alignr_epi32::<15>(_mm512_castps_si512(behind), _mm512_castps_si512(own)))
+            1 => valignd::<1>(own, behind),
+            2 => valignd::<2>(own, behind),
+            3 => valignd::<3>(own, behind),
+            4 => valignd::<4>(own, behind),
+            12 => valignd::<12>(own, behind),
+            13 => valignd::<13>(own, behind),
+            14 => valignd::<14>(own, behind),
+            15 => valignd::<15>(own, behind)
         ]
     );
     native!(
@@ -259,13 +287,13 @@ mod x86 {
         |x, tiny| _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_NLT_UQ>(_mm512_abs_pd(x), tiny), x),
         true,
         |own, behind| [
-            1 => _mm512_castsi512_pd(_mm512_alignr_epi64::<1>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own))),
-            2 => _mm512_castsi512_pd(_mm512_alignr_epi64::<2>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own))),
-            3 => _mm512_castsi512_pd(_mm512_alignr_epi64::<3>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own))),
-            4 => _mm512_castsi512_pd(_mm512_alignr_epi64::<4>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own))),
-            5 => _mm512_castsi512_pd(_mm512_alignr_epi64::<5>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own))),
-            6 => _mm512_castsi512_pd(_mm512_alignr_epi64::<6>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own))),
-            7 => _mm512_castsi512_pd(_mm512_alignr_epi64::<7>(_mm512_castpd_si512(behind), _mm512_castpd_si512(own)))
+            1 => valignq::<1>(own, behind),
+            2 => valignq::<2>(own, behind),
+            3 => valignq::<3>(own, behind),
+            4 => valignq::<4>(own, behind),
+            5 => valignq::<5>(own, behind),
+            6 => valignq::<6>(own, behind),
+            7 => valignq::<7>(own, behind)
         ]
     );
     native!(

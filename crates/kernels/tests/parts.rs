@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 
 use treewave_kernels::side::ahead;
 use treewave_kernels::sparse::axis_weights;
-use treewave_kernels::{MAX_RADIUS, Shared, first_derivative, second_derivative};
+use treewave_kernels::{MAX_RADIUS, Shared, Stencil, first_derivative, second_derivative};
 
 #[test]
 fn order_8_has_the_published_weights() {
@@ -32,6 +32,22 @@ fn differences_are_exact_for_polynomials_up_to_their_order() {
             let exact_first = if power == 1 { 1.0 } else { 0.0 };
             assert!((second / (h * h) - exact_second).abs() < 1e-9, "order {} power {power}", 2 * radius);
             assert!((first / h - exact_first).abs() < 1e-10, "order {} power {power}", 2 * radius);
+        }
+    }
+}
+
+#[test]
+fn a_field_that_is_the_same_everywhere_has_no_laplacian_with_rounded_weights() {
+    let spacings_m = [[10.0, 10.0, 10.0], [8.0, 11.0, 9.0], [7.3, 1.1, 123.4]];
+    for (radius, spacing_m) in (1..=MAX_RADIUS).flat_map(|radius| spacings_m.map(|spacing_m| (radius, spacing_m))) {
+        for axes in [&[0, 2][..], &[0, 1, 2]] {
+            let stencil = Stencil::<f32>::new(radius, axes, spacing_m);
+            let of_z = || stencil.second[2][1..].iter().map(|&weight| 2.0 * f64::from(weight)).sum::<f64>();
+            let neighbours: f64 = stencil.ratio.iter().map(|&ratio| f64::from(ratio) * of_z()).sum();
+            let rounding = 0.5 * f64::from(f32::EPSILON) * neighbours;
+            assert!((f64::from(stencil.centre) + neighbours).abs() <= rounding, "radius {radius}, {spacing_m:?}");
+            let exact: f64 = axes.iter().map(|&axis| second_derivative(radius)[0] / spacing_m[axis].powi(2)).sum();
+            assert!((f64::from(stencil.centre) / exact - 1.0).abs() < 3e-7, "radius {radius}, {spacing_m:?}");
         }
     }
 }

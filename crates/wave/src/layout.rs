@@ -81,10 +81,7 @@ impl Layout {
         let ends = ends(n[2], row, lo[2], hi[2], radius);
         // Rows begin at a cache line.
         let front = LANES;
-        // An odd number of cache lines per row keeps the rows of a stencil out of each other's cache sets.
-        let lines = (front + row + radius).div_ceil(LANES);
-        let sy = LANES * (lines | 1);
-        let sx = sy * (n[1] + 2 * halo[1]);
+        let [sx, sy] = strides(grid.dims(), front + row, n[1] + 2 * halo[1], radius);
         let len = sx * (n[0] + 2 * halo[0]);
         let dims = grid.dims();
         Layout { dims, n, lo, hi, radius, free_surface, row, ends, front, strides: [sx, sy], len, halo }
@@ -182,6 +179,28 @@ impl Layout {
     }
 }
 
+/// Distances between neighbours along x and y in a field whose rows take so many points, a multiple of [`LANES`], and whose planes have so
+/// many rows. What stands before a row also stands behind the one before it.
+///
+/// Rows that a stencil reads at the same time must not all be in the same few sets of the first-level cache, which repeat every 4 KiB
+/// (`docs/performance.md` has figures).
+fn strides(dims: usize, points: usize, rows: usize, radius: usize) -> [usize; 2] {
+    const SETS: usize = 64;
+    let lines = points / LANES;
+    let up_to = |lines: usize, rest: usize| lines + (SETS + rest - lines % SETS) % SETS;
+    if dims == 2 {
+        let odd = lines | 1;
+        let close = odd > SETS / 2 && (odd + 1) % SETS < 5;
+        return [LANES * if close { up_to(odd, 5) } else { odd }; 2];
+    }
+    let plane = lines * rows;
+    // Two planes are stepped at once. Where the cache has room besides all rows that these read along y, other planes stand apart in it;
+    // if not, they push out each other rather than those. In small planes the room between them would be too much.
+    let apart = if 2 * (2 * radius + 1) * lines <= 6 * SETS { SETS / 3 } else { 1 };
+    let plane = if plane < 32 * SETS { plane | 1 } else { up_to(plane, apart) };
+    [LANES * plane, LANES * lines]
+}
+
 /// The parts of a row of `n` cells, `row` points long, that a layer of `lo` and `hi` cells changes.
 fn ends(n: usize, row: usize, lo: usize, hi: usize, radius: usize) -> [Range<usize>; 2] {
     if lo + hi == 0 {
@@ -215,6 +234,23 @@ mod tests {
             let changed = |i: usize| (lo > 0 && i < lo + radius) || (hi > 0 && i + radius >= n - hi);
             assert!((0..n).filter(|&i| changed(i)).all(|i| upper.contains(&i) || lower.contains(&i)), "{case}");
             assert!(lo + hi > 0 || upper.is_empty() && lower.is_empty(), "{case}");
+        }
+    }
+    #[test]
+    fn rows_that_a_stencil_reads_at_once_stand_apart_in_the_cache() {
+        let sets = |elements: usize| elements / LANES % 64;
+        for lines in 2..300 {
+            let [x, y] = strides(2, lines * LANES, 1, 4);
+            assert!(x == y && x >= lines * LANES && x <= (lines + 8) * LANES, "{lines} lines");
+            assert!(lines < 32 || (4..=61).contains(&sets(x)), "{lines} lines");
+        }
+        for (lines, rows) in (2..80).flat_map(|lines| [9, 56, 120, 304, 509].map(|rows| (lines, rows))) {
+            let [x, y] = strides(3, lines * LANES, rows, 4);
+            assert!(
+                y == lines * LANES && x >= rows * y && (x - rows * y) * 32 <= rows * y.max(32 * LANES),
+                "{lines}, {rows}"
+            );
+            assert!(sets(x) == 21 || sets(x) == 1 || sets(x) % 2 == 1 && rows * lines < 2048, "{lines}, {rows}");
         }
     }
 }
