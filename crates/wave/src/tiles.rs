@@ -10,7 +10,7 @@
 //! Wolf & Lam (1991), "A data locality optimizing algorithm", for skewed tiles; Krishnamoorthy et al.
 //! (2007), "Effective automatic parallelization of stencil computations", for the split at borders.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use rayon::prelude::*;
 
@@ -31,8 +31,9 @@ pub const MAX_LEVELS: usize = 16;
 const PLANES: usize = 4;
 /// Least planes of a chunk, so that what chunks read of each other matters little.
 const LEAST_CHUNK: usize = 16;
-/// Chunks per thread, where there are planes enough: threads that are done early find more to do.
-const CHUNKS_PER_THREAD: usize = 4;
+/// Chunks per thread, where there are planes enough: threads that are done early find more to do, and do not wait long for each
+/// other.
+const CHUNKS_PER_THREAD: usize = 2;
 
 /// The shape of tiles: what stays in a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl TileShape {
     pub fn candidates(layout: &Layout, scalar: usize) -> [TileShape; 2] {
         let likely = TileShape::of(layout, scalar);
         let several =
-            if layout.dims == 3 { TileShape { levels: 2, rows: 64 } } else { TileShape { levels: 4, ..likely } };
+            if layout.dims == 3 { TileShape { levels: 3, rows: 64 } } else { TileShape { levels: 4, ..likely } };
         [likely, if likely == TileShape::PLAIN { several } else { TileShape::PLAIN }]
     }
 
@@ -98,10 +99,12 @@ pub struct Tiling {
     shape: TileShape,
     /// How far each level stays behind the one before.
     skew: usize,
+    reach: usize,
     /// Planes and rows.
     n: [usize; 2],
-    /// Where chunks begin and end.
-    borders: Vec<usize>,
+    threads: usize,
+    /// Where borders between chunks may be: not in the layer of axis x.
+    between: RangeInclusive<usize>,
 }
 
 impl Tiling {
@@ -112,15 +115,21 @@ impl Tiling {
         let shape = TileShape { levels: shape.levels.clamp(1, MAX_LEVELS), rows: shape.rows.max(1) };
         let skew = reach.next_multiple_of(PLANES);
         let threads = if parallelism == Parallelism::Threads { rayon::current_num_threads() } else { 1 };
-        // A border leaves room for the levels to end earlier, away from the layer and from the next border.
+        // A border leaves room for the levels to end earlier, away from the layer.
         let room = (shape.levels - 1) * skew;
         let first = (layout.lo[0] + reach).max(PLANES) + room;
         let last = (layout.high(0).min(n[0] - PLANES.min(n[0]))).saturating_sub(reach + room);
-        let chunk = (n[0] / (CHUNKS_PER_THREAD * threads)).max(LEAST_CHUNK).max(2 * room + reach);
-        let chunk = chunk.next_multiple_of(PLANES);
-        let inner = (first.next_multiple_of(PLANES)..=last).step_by(chunk).filter(|_| threads > 1);
-        let borders = std::iter::once(0).chain(inner).chain(std::iter::once(n[0])).collect();
-        Tiling { shape, skew, n, borders }
+        Tiling { shape, skew, reach, n, threads, between: first..=last }
+    }
+
+    /// Where chunks begin and end: they share the `busy` planes evenly, and are all of the grid.
+    fn borders(&self, busy: &Range<usize>) -> Vec<usize> {
+        // Away from the next border, too.
+        let least = LEAST_CHUNK.max(2 * (self.shape.levels - 1) * self.skew + self.reach) + PLANES;
+        let chunks = if self.threads > 1 { (CHUNKS_PER_THREAD * self.threads).min(busy.len() / least) } else { 1 };
+        let inner = (1..chunks).map(|i| (busy.start + i * busy.len() / chunks).next_multiple_of(PLANES));
+        let inner = inner.filter(|border| self.between.contains(border));
+        std::iter::once(0).chain(inner).chain(std::iter::once(self.n[0])).collect()
     }
 
     /// Most levels of a group.
@@ -134,26 +143,28 @@ impl Tiling {
         PLANES * last.min(self.n[1])
     }
 
-    /// Calls `body` for every tile of a group of levels, each after those that it depends on.
+    /// Calls `body` for every tile of a group of levels, each after those that it depends on. Threads share the `busy` planes; there is
+    /// little to do in others.
     ///
     /// Tiles that are computed at the same time belong to different chunks, or to the surroundings of different borders: at
     /// level `l`, chunk `a..b` has the planes from `a + l skew` to `b − l skew`, border `b` those between.
-    pub fn visit(&self, levels: usize, body: &(impl Fn(&Tile) + Sync)) {
+    pub fn visit(&self, levels: usize, busy: &Range<usize>, body: &(impl Fn(&Tile) + Sync)) {
         assert!((1..=self.shape.levels).contains(&levels), "{levels} levels");
-        let chunks = self.borders.len() - 1;
+        let borders = self.borders(busy);
+        let chunks = borders.len() - 1;
         if chunks == 1 {
-            self.chunk(0, levels, body);
+            self.chunk(0..self.n[0], levels, body);
             return;
         }
-        (0..chunks).into_par_iter().with_max_len(1).for_each(|chunk| self.chunk(chunk, levels, body));
+        let of = |chunk: usize| borders[chunk]..borders[chunk + 1];
+        (0..chunks).into_par_iter().with_max_len(1).for_each(|chunk| self.chunk(of(chunk), levels, body));
         if levels > 1 {
-            (1..chunks).into_par_iter().with_max_len(1).for_each(|border| self.border(border, levels, body));
+            borders[1..chunks].par_iter().with_max_len(1).for_each(|&border| self.border(border, levels, body));
         }
     }
 
     /// The tiles of a chunk, as a wavefront along x for each tile along y.
-    fn chunk(&self, chunk: usize, levels: usize, body: &impl Fn(&Tile)) {
-        let (begin, end) = (self.borders[chunk], self.borders[chunk + 1]);
+    fn chunk(&self, Range { start: begin, end }: Range<usize>, levels: usize, body: &impl Fn(&Tile)) {
         let planes = |level: usize| {
             let begin = if begin == 0 { 0 } else { begin + level * self.skew };
             begin..if end == self.n[0] { end } else { end - level * self.skew }
@@ -171,8 +182,7 @@ impl Tiling {
     }
 
     /// The tiles that two chunks leave at their border.
-    fn border(&self, border: usize, levels: usize, body: &impl Fn(&Tile)) {
-        let middle = self.borders[border];
+    fn border(&self, middle: usize, levels: usize, body: &impl Fn(&Tile)) {
         for tile in 0..self.tiles() {
             for level in 1..levels {
                 let all = middle - level * self.skew..middle + level * self.skew;
@@ -218,11 +228,11 @@ mod tests {
         let [nx, ny, _] = layout.n;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let tiling = pool.install(|| Tiling::new(&layout, tile, reach, Parallelism::Threads));
-        for levels in [tiling.levels(), 1] {
+        for (levels, busy) in [(tiling.levels(), 0..nx), (1, 0..nx), (tiling.levels(), nx / 3..nx / 2)] {
             // Level of which each point of both arrays is the result; −1 before the group, −2 two steps before.
             let fields = Mutex::new([vec![-1_i64; nx * ny], vec![-2; nx * ny]]);
             pool.install(|| {
-                tiling.visit(levels, &|tile| {
+                tiling.visit(levels, &busy, &|tile| {
                     let level = tile.level as i64;
                     let mut fields = fields.lock().unwrap();
                     for (ix, iy) in tile.planes.clone().flat_map(|ix| tile.rows.clone().map(move |iy| (ix, iy))) {
@@ -255,18 +265,24 @@ mod tests {
     }
 
     #[test]
-    fn threads_share_the_planes_in_chunks_that_keep_the_layer_whole() {
+    fn threads_share_the_busy_planes_evenly_in_chunks_that_keep_the_layer_whole() {
         let grid = Grid::new(&[256, 9, 9], &[1.0; 3], &[0.0; 3]).unwrap();
         let layout = Layout::new(&grid, Boundary { width_cells: 20, top: Top::Absorbing }, 4);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         for levels in [1, 3] {
             let shape = TileShape { levels, rows: 64 };
             let tiling = pool.install(|| Tiling::new(&layout, shape, 4, Parallelism::Threads));
-            let borders = &tiling.borders[1..tiling.borders.len() - 1];
-            assert!(borders.len() >= 7, "{borders:?}");
             let room = 4 * (levels - 1) + 4;
-            assert!(borders.iter().all(|b| (20 + room..=276 - room).contains(b)), "{borders:?}");
-            assert_eq!(Tiling::new(&layout, shape, 4, Parallelism::Serial).borders, [0, 296]);
+            for (busy, most) in [(0..296, 52), (100..260, 32), (0..120, 48), (280..296, 16)] {
+                let borders = tiling.borders(&busy);
+                let shares =
+                    borders.windows(2).map(|chunk| chunk[1].min(busy.end).saturating_sub(chunk[0].max(busy.start)));
+                assert!(shares.clone().sum::<usize>() == busy.len() && shares.max() <= Some(most), "{borders:?}");
+                let inner = &borders[1..borders.len() - 1];
+                assert!(inner.iter().all(|b| (20 + room..=276 - room).contains(b)), "{borders:?}");
+            }
+            let alone = Tiling::new(&layout, shape, 4, Parallelism::Serial);
+            assert_eq!(alone.borders(&(0..296)), [0, 296]);
         }
     }
 }

@@ -250,7 +250,7 @@ impl<T: Real + Send + Sync> Acoustic<T> {
         let concerned: [Extent; MAX_LEVELS] =
             std::array::from_fn(|level| reached.grown((level + 1) * self.reach, layout));
         let deepest = AtomicUsize::new(reached.depth);
-        self.tiling.visit(levels, &|tile| {
+        self.tiling.visit(levels, &concerned[levels - 1].planes, &|tile| {
             let concerned = &concerned[tile.level];
             let n = layout.row_points(concerned.depth);
             for (part, is_reached) in concerned.cut(tile) {
