@@ -122,14 +122,22 @@ impl Tiling {
         Tiling { shape, skew, reach, n, threads, between: first..=last }
     }
 
-    /// Where chunks begin and end: they share the `busy` planes evenly, and are all of the grid.
-    fn borders(&self, busy: &Range<usize>) -> Vec<usize> {
+    /// How many chunks there are, and where each begins; the next begins where one ends, at last the end of the grid. They share the `busy`
+    /// planes evenly.
+    fn chunks(&self, busy: &Range<usize>) -> (usize, impl Fn(usize) -> usize + Sync) {
         // Away from the next border, too.
         let least = LEAST_CHUNK.max(2 * (self.shape.levels - 1) * self.skew + self.reach) + PLANES;
         let chunks = if self.threads > 1 { (CHUNKS_PER_THREAD * self.threads).min(busy.len() / least) } else { 1 };
-        let inner = (1..chunks).map(|i| (busy.start + i * busy.len() / chunks).next_multiple_of(PLANES));
-        let inner = inner.filter(|border| self.between.contains(border));
-        std::iter::once(0).chain(inner).chain(std::iter::once(self.n[0])).collect()
+        let (start, len, end) = (busy.start, busy.len(), self.n[0]);
+        let even = move |i: usize| (start + i * len / chunks).next_multiple_of(PLANES);
+        let inner = (1..chunks).filter(|&i| self.between.contains(&even(i)));
+        let (first, chunks) = (inner.clone().next().unwrap_or(1), inner.count() + 1);
+        let border = move |chunk: usize| match chunk {
+            0 => 0,
+            _ if chunk == chunks => end,
+            _ => even(first + chunk - 1),
+        };
+        (chunks, border)
     }
 
     /// Most levels of a group.
@@ -150,16 +158,15 @@ impl Tiling {
     /// level `l`, chunk `a..b` has the planes from `a + l skew` to `b − l skew`, border `b` those between.
     pub fn visit(&self, levels: usize, busy: &Range<usize>, body: &(impl Fn(&Tile) + Sync)) {
         assert!((1..=self.shape.levels).contains(&levels), "{levels} levels");
-        let borders = self.borders(busy);
-        let chunks = borders.len() - 1;
+        let (chunks, border) = self.chunks(busy);
         if chunks == 1 {
             self.chunk(0..self.n[0], levels, body);
             return;
         }
-        let of = |chunk: usize| borders[chunk]..borders[chunk + 1];
+        let of = |chunk: usize| border(chunk)..border(chunk + 1);
         (0..chunks).into_par_iter().with_max_len(1).for_each(|chunk| self.chunk(of(chunk), levels, body));
         if levels > 1 {
-            borders[1..chunks].par_iter().with_max_len(1).for_each(|&border| self.border(border, levels, body));
+            (1..chunks).into_par_iter().with_max_len(1).for_each(|chunk| self.border(border(chunk), levels, body));
         }
     }
 
@@ -274,7 +281,8 @@ mod tests {
             let tiling = pool.install(|| Tiling::new(&layout, shape, 4, Parallelism::Threads));
             let room = 4 * (levels - 1) + 4;
             for (busy, most) in [(0..296, 52), (100..260, 32), (0..120, 48), (280..296, 16)] {
-                let borders = tiling.borders(&busy);
+                let (chunks, border) = tiling.chunks(&busy);
+                let borders = (0..=chunks).map(border).collect::<Vec<_>>();
                 let shares =
                     borders.windows(2).map(|chunk| chunk[1].min(busy.end).saturating_sub(chunk[0].max(busy.start)));
                 assert!(shares.clone().sum::<usize>() == busy.len() && shares.max() <= Some(most), "{borders:?}");
@@ -282,7 +290,7 @@ mod tests {
                 assert!(inner.iter().all(|b| (20 + room..=276 - room).contains(b)), "{borders:?}");
             }
             let alone = Tiling::new(&layout, shape, 4, Parallelism::Serial);
-            assert_eq!(alone.borders(&(0..296)), [0, 296]);
+            assert_eq!(alone.chunks(&(0..296)).0, 1);
         }
     }
 }
