@@ -18,8 +18,8 @@ use crate::study::{Study, unwritable};
 pub(crate) const PROGRAM_BYTES: u64 = if cfg!(feature = "mpi") { 65 << 19 } else { 42 << 19 };
 /// The allocator keeps one byte in this many besides, of small arrays that were freed.
 const FREED_SHARE: u64 = 50;
-/// What a shot that spills has beside its buffers: a file of HDF5, and a thread that writes and reads it. Measured with one and two shots
-/// side by side, over what was planned without it: 0 to 4.3 MB a shot.
+/// What a shot that spills takes beside the arrays that are counted. Fitted, not traced to its allocations: with one and two shots side by
+/// side on a section, 0 to 4.3 MB a shot more than was planned without it.
 const SPILL_FILE_BYTES: u64 = 2 << 20;
 /// Bytes of a number of a model vector, a trace that was read, or an accumulator.
 const WIDE: u64 = 8;
